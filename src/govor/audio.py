@@ -1,0 +1,209 @@
+"""Any audio file, bytes or stream -> mono float32 waveform at the wanted rate, by PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govor.errors import AudioError
+from govor.language import tr
+from govor.media import Source, decode, probe_duration, source_name
+
+__all__ = ["Samples", "Source", "Waveform", "from_array", "load_audio", "probe_duration", "read_blocks"]
+
+Samples: TypeAlias = NDArray[np.float32]
+
+MIN_RATE, MAX_RATE = 1000, 384_000
+MAX_CHANNELS = 64
+# Some programs write floats in the range of int16, so ±1 is not the limit; beyond this nothing is sound.
+_LOUDEST = 1e6
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Mono sound: samples (N,) float32, full scale ±1."""
+
+    samples: Samples
+    sample_rate: int
+    """Hz."""
+    warnings: tuple[str, ...] = ()
+    """What was wrong with the source although something could be read; a line each."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+def load_audio(source: Source, sample_rate: int) -> Waveform:
+    """Read a whole recording as mono at `sample_rate` Hz; channels are averaged.
+
+    Raises InputNotFoundError if the file cannot be opened, AudioError if it holds no usable audio. A file
+    that breaks off or is damaged in places gives what could be read, and a line in ``warnings``.
+    """
+    warnings: list[str] = []
+    blocks = list(read_blocks(source, sample_rate, warnings=warnings))
+    return Waveform(np.concatenate(blocks), sample_rate, tuple(warnings))
+
+
+def read_blocks(
+    source: Source, sample_rate: int, block_seconds: float = 30.0, warnings: list[str] | None = None
+) -> Iterator[Samples]:
+    """Read a recording as `load_audio` does, in blocks of `block_seconds` (the last one shorter).
+
+    Memory does not grow with the recording's length. Warnings are appended to `warnings`. Raises as
+    `load_audio`, at the block where the fault lies; never ends without at least one sample.
+    """
+    _check_rate(sample_rate, tr("запрошенная частота", "the requested rate"))
+    notes: list[str] = [] if warnings is None else warnings
+    size = max(1, round(block_seconds * sample_rate))
+    pending: list[Samples] = []
+    num_pending = 0
+    empty = True
+    for piece in _resample(_mixed(source, notes), sample_rate):
+        pending.append(piece)
+        num_pending += len(piece)
+        empty = empty and not len(piece)
+        while num_pending >= size:
+            joined = np.concatenate(pending)
+            yield joined[:size]
+            pending = [joined[size:].copy()]
+            num_pending -= size
+    if empty:
+        reason = f" ({notes[-1]})" if notes else ""
+        raise AudioError(
+            tr(
+                f"{source_name(source)}: в файле нет ни одного отсчёта звука{reason}; запишите его заново",
+                f"{source_name(source)}: the file holds no audio samples{reason}; record it again",
+            )
+        )
+    if num_pending:
+        yield np.concatenate(pending)
+
+
+def from_array(array: NDArray[Any], sample_rate: int, target_rate: int) -> Waveform:
+    """Turn an array (N,) or (N, C) into mono at `target_rate` Hz; channels are averaged.
+
+    Integers are scaled by the range of their type (uint8 is centred at 128); floats have full scale ±1.
+    Raises AudioError for NaN or infinity, an empty array, another shape or type, floats in integer range, and
+    rates outside 1000 to 384000 Hz.
+    """
+    name = tr("массив", "array")
+    _check_rate(sample_rate, name)
+    _check_rate(target_rate, tr("запрошенная частота", "the requested rate"))
+    samples = np.asarray(array)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] > MAX_CHANNELS):
+        raise AudioError(
+            tr(
+                f"массив формы {samples.shape}: нужен (N,) или (N, каналы); попробуйте .T",
+                f"array of shape {samples.shape}: must be (N,) or (N, channels); try .T",
+            )
+        )
+    if samples.size == 0:
+        raise AudioError(tr("массив пуст: в нём нет звука", "the array is empty: there is no audio in it"))
+    if samples.dtype.kind not in "iuf":
+        raise AudioError(
+            tr(
+                f"массив типа {samples.dtype}: нужны целые или вещественные отсчёты",
+                f"array of type {samples.dtype}: samples must be integers or floats",
+            )
+        )
+    mono = _mix(samples if samples.ndim == 2 else samples[:, None], name)
+    if samples.dtype.kind == "f" and (peak := float(np.abs(mono).max())) > 8:
+        raise AudioError(
+            tr(
+                f"вещественные отсчёты доходят до {peak:.0f}, а должны быть от -1 до 1; разделите на 32768",
+                f"float samples reach {peak:.0f} but should run from -1 to 1; divide them by 32768",
+            )
+        )
+    pieces = list(_resample([(mono, sample_rate)], target_rate))
+    return Waveform(np.concatenate(pieces), target_rate)
+
+
+def _check_rate(rate: int, where: str) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(
+            tr(
+                f"{where}: {rate} Гц; частота должна быть от {MIN_RATE} до {MAX_RATE} Гц",
+                f"{where}: {rate} Hz; the rate must be {MIN_RATE} to {MAX_RATE} Hz",
+            )
+        )
+
+
+def _mixed(source: Source, warnings: list[str]) -> Iterator[tuple[Samples, int]]:
+    name = source_name(source)
+    for samples, rate in decode(source, warnings):
+        _check_rate(rate, name)
+        yield _mix(samples, name), rate
+
+
+def _mix(samples: NDArray[Any], name: str) -> Samples:
+    """Average (N, C) of any number type into (N,) float32 of full scale ±1."""
+    if samples.dtype == np.float16:
+        samples = samples.astype(np.float32)
+    kind, bits = samples.dtype.kind, samples.dtype.itemsize * 8
+    if kind == "f":
+        # Also false for NaN.
+        if not np.all(np.abs(samples) < _LOUDEST):
+            raise AudioError(
+                tr(
+                    f"{name}: среди отсчётов есть NaN, бесконечность или число больше {_LOUDEST:.0g}",
+                    f"{name}: some samples are NaN, infinite or above {_LOUDEST:.0g}",
+                )
+            )
+        scaled = samples.astype(np.float32, copy=False)
+    else:
+        scaled = samples.astype(np.float32)
+        if kind == "u":
+            scaled -= np.float32(2.0 ** (bits - 1))
+        scaled *= np.float32(2.0 ** (1 - bits))
+    mono: Samples = scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(mono)
+
+
+def _resample(pieces: Iterable[tuple[Samples, int]], target_rate: int) -> Iterator[Samples]:
+    """Bring pieces to `target_rate`; the source's rate may change on the way, as in joined ogg files."""
+    import av
+
+    resampler: av.AudioResampler | None = None
+    current = 0
+
+    def run(samples: Samples | None) -> Iterator[Samples]:
+        if resampler is None:
+            return
+        frame = None
+        if samples is not None:
+            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            frame.sample_rate = current
+        for out in resampler.resample(frame):
+            yield out.to_ndarray()[0]
+
+    for samples, rate in _gather(pieces):
+        if rate != current:
+            yield from run(None)
+            current = rate
+            resampler = av.AudioResampler("fltp", "mono", target_rate) if rate != target_rate else None
+        if resampler is None:
+            yield samples
+        else:
+            yield from run(samples)
+    yield from run(None)
+
+
+def _gather(pieces: Iterable[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:
+    """Join the codec's frames, often 20 ms, into pieces of a second: each call of the resampler costs."""
+    pending: list[Samples] = []
+    current = 0
+    for samples, rate in pieces:
+        if pending and (rate != current or sum(map(len, pending)) >= current):
+            yield np.concatenate(pending), current
+            pending = []
+        current = rate
+        if len(samples):
+            pending.append(samples)
+    if pending:
+        yield np.concatenate(pending), current

@@ -1,0 +1,107 @@
+"""The tree of commands, and how their errors become lines and exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import typer
+
+from govor import __version__
+from govor.cli import evaluate, export, features, prepare, train, transcribe
+from govor.cli.console import ExitCode, Terminal, limit_threads
+from govor.errors import GovorError
+from govor.language import speaks_russian, tr
+
+# Older typer uses click, newer carries a copy of its own; this is the base of its errors in either.
+_ClickError = cast("type[Any]", typer.BadParameter.__mro__[2])
+
+app = typer.Typer(
+    name="govor",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=tr(
+        "Говор: распознавание русской речи, которое можно обучить и сделать своим.",
+        "Govor: Russian speech recognition that you can train and make your own.",
+    ),
+)
+
+app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
+app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
+app.command("train", help=train.HELP)(train.train)
+app.command("export", help=export.HELP)(export.export)
+app.command("features", help=features.HELP)(features.features)
+app.add_typer(prepare.app, name="prepare")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"govor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_show_version,
+        is_eager=True,
+        help=tr("Показать версию и выйти.", "Show the version and exit."),
+    ),
+) -> None:
+    """Hold the options of the program itself."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; no GovorError passes as a traceback."""
+    limit_threads()
+    if speaks_russian():
+        _speak_russian()
+    terminal = Terminal()
+    try:
+        result = app(args=list(arguments), prog_name="govor", standalone_mode=False)
+    except typer.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        terminal.say(tr("прервано", "interrupted"))
+        return ExitCode.INTERRUPTED
+    except _ClickError as error:
+        _show_usage_error(error, terminal)
+        return ExitCode.USAGE
+    except GovorError as error:
+        terminal.fail(str(error))
+        return ExitCode.SOME_FAILED
+    except OSError as error:
+        # A full disk, a read-only folder: the user can cure it, so it gets a line and no traceback.
+        terminal.fail(str(error))
+        return ExitCode.SOME_FAILED
+    return int(result) if isinstance(result, int) else ExitCode.FINE
+
+
+def _show_usage_error(error: Any, terminal: Terminal) -> None:
+    message = str(error.format_message()).strip()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Without a command the help is the answer; typer has printed it, or gives it as the message.
+        if message:
+            typer.echo(message)
+        return
+    context = getattr(error, "ctx", None)
+    hint = f" ({tr('справка', 'help')}: {context.command_path} --help)" if context is not None else ""
+    terminal.fail(message + hint)
+
+
+def _speak_russian() -> None:
+    """Translate the headings that typer itself prints."""
+    from typer import rich_utils
+
+    for name, text in {
+        "ARGUMENTS_PANEL_TITLE": "Аргументы",
+        "OPTIONS_PANEL_TITLE": "Параметры",
+        "COMMANDS_PANEL_TITLE": "Команды",
+        "DEFAULT_STRING": "[по умолчанию: {}]",
+        "REQUIRED_LONG_STRING": "[обязателен]",
+    }.items():
+        if hasattr(rich_utils, name):
+            setattr(rich_utils, name, text)

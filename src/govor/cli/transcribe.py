@@ -1,0 +1,111 @@
+"""``govor transcribe``: recordings in, text out."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.options import Model, Quiet, example
+from govor.errors import GovorError
+from govor.language import tr
+
+if TYPE_CHECKING:
+    from govor.recognizer import Recognizer
+    from govor.transcript import Transcript
+
+HELP = example(
+    "Распознать записи: любой формат, частота и число каналов.",
+    "Recognise recordings of any format, rate and number of channels.",
+    "govor transcribe interview.m4a",
+    "govor transcribe *.wav --format jsonl > texts.jsonl",
+)
+
+
+class Format(str, Enum):
+    """What is printed for each recording."""
+
+    txt = "txt"
+    json = "json"
+    jsonl = "jsonl"
+
+
+class DecoderName(str, Enum):
+    """How log-probabilities become words."""
+
+    greedy = "greedy"
+    beam = "beam"
+
+
+Decoder = Annotated[
+    DecoderName,
+    typer.Option(
+        help=tr(
+            "greedy быстрее; beam ищет лучший текст.", "greedy is quicker; beam searches for the best text."
+        )
+    ),
+]
+
+
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help=tr("Записи.", "Recordings."))],
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help=tr("Вид вывода.", "Form of the output."))
+    ] = Format.txt,
+    model: Model = None,
+    decoder: Decoder = DecoderName.greedy,
+    quiet: Quiet = False,
+) -> int:
+    """Recognise recordings."""
+    from govor.recognizer import load_model
+
+    terminal = Terminal(quiet)
+    recognizer = load_model(model)
+    failed = 0
+    printed: list[Transcript] = []
+    for path in files:
+        try:
+            transcript = _recognize(recognizer, path, decoder.value, terminal)
+        except GovorError as error:
+            terminal.fail(str(error))
+            failed += 1
+            continue
+        for warning in transcript.warnings:
+            terminal.warn(f"{path}: {warning}")
+        if format is Format.json:
+            printed.append(transcript)
+        else:
+            _print_line(transcript, format, len(files) > 1, terminal)
+    if format is Format.json:
+        rows = [transcript.to_json() for transcript in printed]
+        # One recording is one object; several are a list, so that the output is always one JSON document.
+        document = rows[0] if len(files) == 1 and rows else rows
+        if rows or len(files) > 1:
+            terminal.results.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False)
+    if failed and len(files) > 1:
+        terminal.say(
+            tr(f"не распознано: {failed} из {len(files)}", f"not recognised: {failed} of {len(files)}")
+        )
+    return ExitCode.SOME_FAILED if failed else ExitCode.FINE
+
+
+def _recognize(recognizer: Recognizer, path: Path, decoder: str, terminal: Terminal) -> Transcript:
+    from govor.audio import probe_duration
+
+    total = probe_duration(path)
+    with terminal.progress(path.name, unit="s") as update:
+        return recognizer.transcribe(path, decoder, on_progress=lambda done: update(done, max(total, done)))
+
+
+def _print_line(transcript: Transcript, format: Format, several: bool, terminal: Terminal) -> None:
+    if format is Format.jsonl:
+        line = transcript.to_jsonl()
+    elif several:
+        line = f"{transcript.audio_filepath}: {transcript.to_txt()}"
+    else:
+        line = transcript.to_txt()
+    terminal.results.print(line, markup=False)

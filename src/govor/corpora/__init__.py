@@ -1,0 +1,1 @@
+"""Speech corpora: one file per source, each turns what lies on disk into manifests."""

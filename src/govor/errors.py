@@ -1,0 +1,49 @@
+"""Errors that a user can cure. Each message says what is wrong, where, and what to do about it.
+
+Every class is also a built-in exception, so that callers who do not know Govor catch it in the usual way.
+"""
+
+from __future__ import annotations
+
+
+class GovorError(Exception):
+    """Base of all errors that Govor raises on purpose; ``str(error)`` is one line for the user."""
+
+
+class InputNotFoundError(GovorError, FileNotFoundError):
+    """A file or folder that was named does not exist or cannot be opened."""
+
+    # OSError formats itself from errno fields; ours is a plain sentence.
+    __str__ = GovorError.__str__
+
+
+class AudioError(GovorError, ValueError):
+    """The bytes cannot be turned into a usable waveform."""
+
+
+class ManifestError(GovorError, ValueError):
+    """A manifest, corpus or text file has content that cannot be used."""
+
+
+class ConfigError(GovorError, ValueError):
+    """A configuration has an unknown key or a value out of range."""
+
+
+class ModelError(GovorError, ValueError):
+    """A model file or checkpoint is corrupt, of another version, or does not fit the task."""
+
+
+class ModelNotFoundError(ModelError, InputNotFoundError):
+    """A model file that was named, or the shipped one, does not exist or cannot be opened."""
+
+    __str__ = GovorError.__str__
+
+
+class MissingExtraError(GovorError, ImportError):
+    """An optional dependency is needed for this and is not installed."""
+
+
+class DeviceError(GovorError, OSError):
+    """A sound device is missing, busy, or not permitted."""
+
+    __str__ = GovorError.__str__

@@ -1,0 +1,145 @@
+"""Manifests: one JSON object a line, keys as in NVIDIA NeMo, plus ``features``, ``speaker`` and ``id``."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from govor.errors import InputNotFoundError, ManifestError
+from govor.language import tr
+
+# Seconds; whoever names more than a year of speech in one recording has made a mistake.
+_LONGEST = 366 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording with what was said in it. Exactly one of the two paths is set."""
+
+    id: str
+    duration: float
+    """Seconds."""
+    text: str
+    speaker: str = ""
+    audio_filepath: Path | None = None
+    features: Path | None = None
+    """Ready features: ``.npy`` of shape (T, F) or a CMU Sphinx ``.mfc``."""
+
+    def to_json(self, folder: Path) -> str:
+        """Return the manifest line, paths relative to `folder` where they lie inside it."""
+        row: dict[str, Any] = {}
+        for key in ("audio_filepath", "features"):
+            path: Path | None = getattr(self, key)
+            if path is not None:
+                row[key] = _relative(path, folder)
+        row |= {"duration": round(self.duration, 4), "text": self.text}
+        row |= {"speaker": self.speaker, "id": self.id}
+        return json.dumps(row, ensure_ascii=False)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return path.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def parse_line(line: str, folder: Path) -> Utterance:
+    """Read one manifest line; relative paths count from `folder`. Raises ManifestError, without the place."""
+    try:
+        row = json.loads(line)
+    # ValueError also for numbers of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(tr(f"не JSON ({error})", f"not JSON ({error})")) from error
+    if not isinstance(row, dict):
+        raise ManifestError(tr("строка не объект JSON", "the line is not a JSON object"))
+    paths = {key: row.get(key) for key in ("audio_filepath", "features")}
+    given = {key: value for key, value in paths.items() if value is not None}
+    if len(given) != 1 or not all(isinstance(value, str) and value for value in given.values()):
+        raise ManifestError(
+            tr(
+                "нужен ровно один путь: audio_filepath или features",
+                "exactly one path is needed: audio_filepath or features",
+            )
+        )
+    duration = row.get("duration")
+    if isinstance(duration, bool) or not isinstance(duration, (int, float)):
+        raise ManifestError(tr("duration должна быть числом секунд", "duration must be a number of seconds"))
+    if not 0 <= duration <= _LONGEST:
+        shown = f"{duration:.6g}" if isinstance(duration, float) else str(duration)[:20]
+        raise ManifestError(tr(f"негодная duration {shown}", f"unusable duration {shown}"))
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise ManifestError(tr("text должен быть строкой", "text must be a string"))
+    (key, value), *_ = given.items()
+    name, speaker = str(row.get("id") or value), str(row.get("speaker") or "")
+    if "\0" in value or not all(map(_is_encodable, (value, text, name, speaker))):
+        raise ManifestError(tr("в строке негодные символы", "the line has unusable characters"))
+    path = folder / value
+    return Utterance(
+        id=name,
+        duration=float(duration),
+        text=text,
+        speaker=speaker,
+        audio_filepath=path if key == "audio_filepath" else None,
+        features=path if key == "features" else None,
+    )
+
+
+def _is_encodable(text: str) -> bool:
+    # JSON can hold half of a surrogate pair, which no file name and no output can.
+    return not any("\ud800" <= symbol <= "\udfff" for symbol in text)
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A manifest line that was left out, and why."""
+
+    place: str
+    reason: str
+
+
+def read_manifest(path: Path, bad_lines: list[BadLine] | None = None) -> Iterator[Utterance]:
+    """Read a manifest line by line, skipping empty lines.
+
+    A bad line is appended to `bad_lines` and left out; with `bad_lines` None it raises ManifestError.
+    Raises InputNotFoundError if the file cannot be opened.
+    """
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputNotFoundError(
+            tr(f"нет манифеста {path}: {error.strerror}", f"no manifest {path}: {error.strerror}")
+        ) from error
+    with stream:
+        for number, raw in enumerate(stream, 1):
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            if not raw.strip():
+                continue
+            try:
+                utterance = parse_line(raw.decode("utf-8"), path.parent)
+            except (ManifestError, UnicodeDecodeError) as error:
+                reason = str(error) if isinstance(error, ManifestError) else tr("не UTF-8", "not UTF-8")
+                if bad_lines is None:
+                    raise ManifestError(f"{path}:{number}: {reason}") from error
+                bad_lines.append(BadLine(f"{path}:{number}", reason))
+                continue
+            yield utterance
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
+    """Write a manifest atomically, paths relative to its folder; return how many lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    count = 0
+    with temporary.open("w", encoding="utf-8") as stream:
+        for utterance in utterances:
+            stream.write(utterance.to_json(path.parent) + "\n")
+            count += 1
+    temporary.replace(path)
+    return count

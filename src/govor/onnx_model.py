@@ -1,0 +1,221 @@
+"""A model file: ONNX that carries its whole configuration, run by onnxruntime without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govor.config import Config, parse_config
+from govor.errors import MissingExtraError, ModelError, ModelNotFoundError
+from govor.features import normalize
+from govor.language import tr
+from govor.onnx_format import FORMAT, METADATA_KEY
+from govor.text import BLANK, RUSSIAN_LETTERS, Alphabet
+
+SHIPPED_MODEL = "small.onnx"
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """The network with all that its file says about it. Made by `load_onnx_model`."""
+
+    config: Config
+    alphabet: Alphabet
+    provenance: dict[str, Any]
+    """What the model was trained on and by what."""
+    decoding: dict[str, Any]
+    """Options of `BeamDecoder` that were tuned for this model; may be empty."""
+    name: str
+    """The file, for messages."""
+    _session: Any = field(repr=False)
+
+    def log_probs(self, features_list: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Run the network on features (T, F), not normalised, in one batch; return log_probs (T', V) each.
+
+        Features without frames give log_probs without frames. Raises ModelError if the features have another
+        width than the network, or it gives NaN.
+        """
+        width = self.config.features.num_cepstra
+        for values in features_list:
+            if values.ndim != 2 or values.shape[1] != width:
+                raise ModelError(
+                    tr(
+                        f"{self.name}: признаки формы {values.shape}, а модели нужны (T, {width})",
+                        f"{self.name}: features of shape {values.shape}, but the model needs (T, {width})",
+                    )
+                )
+        results = [np.zeros((0, len(self.alphabet)), np.float32) for _ in features_list]
+        kept = [i for i, values in enumerate(features_list) if len(values)]
+        if not kept:
+            return results
+        lengths = np.array([len(features_list[i]) for i in kept], np.int64)
+        batch = np.zeros((len(kept), int(lengths.max()), width), np.float32)
+        for row, i in enumerate(kept):
+            batch[row, : lengths[row]] = normalize(features_list[i])
+        try:
+            log_probs, num_frames = self._session.run(
+                ["log_probs", "log_probs_lengths"], {"features": batch, "feature_lengths": lengths}
+            )
+        # onnxruntime has a dozen unrelated exception classes.
+        except Exception as error:
+            raise _broken(self.name, error) from error
+        if log_probs.shape[-1] != len(self.alphabet):
+            raise _wrong_alphabet_length(self.name, log_probs.shape[-1], self.alphabet)
+        for row, i in enumerate(kept):
+            results[i] = log_probs[row, : num_frames[row]]
+            if np.isnan(results[i]).any():
+                raise ModelError(
+                    tr(
+                        f"{self.name}: сеть выдала NaN; модель испорчена",
+                        f"{self.name}: the network gave NaN",
+                    )
+                )
+        return results
+
+
+def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxModel:
+    """Load an ONNX model made by ``govor export``; without `path`, the one that comes with Govor.
+
+    `threads` is how many processor threads the network may use. Raises ModelNotFoundError if there is no such
+    file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
+    """
+    data, name = _read_model(path)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(
+            tr(
+                f"нет onnxruntime ({error}); поставьте: pip install onnxruntime",
+                f"no onnxruntime ({error}); install it: pip install onnxruntime",
+            )
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # The arena keeps the largest batch's memory for ever; speech networks gain nothing from it.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    # Errors arrive as exceptions; on stderr they would only be noise.
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    # onnxruntime has a dozen unrelated exception classes.
+    except Exception as error:
+        raise _broken(name, error) from error
+    metadata = _metadata(session, name)
+    config = parse_config(metadata.get("config", {}), name)
+    alphabet = _alphabet(metadata.get("alphabet"), name)
+    _check_shapes(session, config, alphabet, name)
+    return OnnxModel(
+        config=config,
+        alphabet=alphabet,
+        provenance=dict(metadata.get("provenance") or {}),
+        decoding=dict(metadata.get("decoding") or {}),
+        name=name,
+        _session=session,
+    )
+
+
+def _read_model(path: Path | str | None) -> tuple[bytes, str]:
+    if path is None:
+        from importlib.resources import files
+
+        resource = files("govor").joinpath("models", SHIPPED_MODEL)
+        try:
+            return resource.read_bytes(), SHIPPED_MODEL
+        except OSError as error:
+            raise ModelNotFoundError(
+                tr(
+                    f"в этой установке нет модели {SHIPPED_MODEL}; укажите свою: --model model.onnx",
+                    f"this installation holds no model {SHIPPED_MODEL}; name your own: --model model.onnx",
+                )
+            ) from error
+    try:
+        return Path(path).read_bytes(), str(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelNotFoundError(
+            tr(
+                f"модель {path} не открывается ({reason}); проверьте путь",
+                f"model {path} cannot be opened ({reason}); check the path",
+            )
+        ) from error
+
+
+def _broken(name: str, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:200]
+    return ModelError(
+        tr(
+            f"модель {name} испорчена или не ONNX ({reason}); экспортируйте её заново: govor export",
+            f"model {name} is corrupt or not ONNX ({reason}); export it again: govor export",
+        )
+    )
+
+
+def _metadata(session: Any, name: str) -> dict[str, Any]:
+    raw = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    names = {node.name for node in session.get_inputs()} | {node.name for node in session.get_outputs()}
+    missing = {"features", "feature_lengths", "log_probs", "log_probs_lengths"} - names
+    if raw is None or missing:
+        raise ModelError(
+            tr(
+                f"{name}: ONNX, но не модель Govor; нужна сделанная командой govor export",
+                f"{name}: ONNX but not a Govor model; use one made by govor export",
+            )
+        )
+    try:
+        metadata = json.loads(raw)
+        version = metadata["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _broken(name, error) from error
+    if version != FORMAT:
+        raise ModelError(
+            tr(
+                f"{name}: формат модели {version!r}, читается {FORMAT}; обновите Govor или модель",
+                f"{name}: model format {version!r}, supported {FORMAT}; update Govor or the model",
+            )
+        )
+    return dict(metadata)
+
+
+def _alphabet(symbols: Any, name: str) -> Alphabet:
+    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        raise _broken(name, ValueError("alphabet"))
+    strange = [symbol for symbol in symbols if symbol not in {BLANK, " ", *RUSSIAN_LETTERS}]
+    if strange:
+        raise ModelError(
+            tr(
+                f"{name}: алфавит не русский, в нём {' '.join(strange[:10])}; нужна русская модель",
+                f"{name}: the alphabet is not Russian, it has {' '.join(strange[:10])}; use a Russian model",
+            )
+        )
+    return Alphabet(tuple(symbols))
+
+
+def _check_shapes(session: Any, config: Config, alphabet: Alphabet, name: str) -> None:
+    shapes = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
+    width, num_outputs = shapes["features"][-1], shapes["log_probs"][-1]
+    if isinstance(width, int) and width != config.features.num_cepstra:
+        raise ModelError(
+            tr(
+                f"{name}: сеть ждёт {width} признаков, а в её конфигурации {config.features.num_cepstra}",
+                f"{name}: {width} network inputs, {config.features.num_cepstra} features configured",
+            )
+        )
+    if isinstance(num_outputs, int) and num_outputs != len(alphabet):
+        raise _wrong_alphabet_length(name, num_outputs, alphabet)
+
+
+def _wrong_alphabet_length(name: str, num_outputs: int, alphabet: Alphabet) -> ModelError:
+    return ModelError(
+        tr(
+            f"{name}: выходов {num_outputs}, а символов в алфавите {len(alphabet)}; экспортируйте заново",
+            f"{name}: {num_outputs} outputs but {len(alphabet)} symbols in the alphabet; export it again",
+        )
+    )
