@@ -1,0 +1,67 @@
+# `make` lists what there is. Everything installs into .venv and nowhere else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Russian or English, chosen as govor chooses: the first of these variables that is set decides.
+RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $(LANG)))
+say = $(if $(RUSSIAN),$(1),$(2))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench examples clean
+
+help:
+	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
+	@echo "make test      $(call say,стиль и типы и слои и все тесты,style and types and layers and all tests)"
+	@echo "make lint      $(call say,всё из make test кроме самих тестов,all of make test but the tests themselves)"
+	@echo "make format    $(call say,привести код к стилю,put the code in style)"
+	@echo "make bench     $(call say,измерить скорость: benchmarks/,measure the speed: benchmarks/)"
+	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
+	@echo "make clean     $(call say,убрать .venv и всё временное; данные и обучение остаются,remove .venv and all that is temporary; data and runs stay)"
+
+demo: $(VENV)/.light
+	@$(BIN)/python examples/demo.py
+
+# pytest comes last, so that its own closing line ends the output.
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+examples: $(VENV)/.light
+	$(BIN)/python examples/make_examples.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are younger than pyproject.toml once the install has gone through, so the second time is quick.
+$(VENV)/.light: pyproject.toml | $(VENV)/bin/python
+	@echo "$(call say,установка в $(VENV) (один раз),installing into $(VENV) (once))"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "$(call say,установка в $(VENV) со всем для разработки (один раз),installing into $(VENV) with all for development (once))"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@ $(VENV)/.light
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(call say,нет $(PYTHON): установите Python 3.10 или новее,there is no $(PYTHON): install Python 3.10 or newer)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "$(call say,нужен Python 3.10 или новее: make PYTHON=python3.12,Python 3.10 or newer is needed: make PYTHON=python3.12)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(call say,в $(PYTHON) нет venv; в Debian и Ubuntu: sudo apt install python3-venv,$(PYTHON) lacks venv; on Debian and Ubuntu: sudo apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
