@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from govor.cli import prepare_synthetic
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
 from govor.errors import InputNotFoundError, ManifestError
@@ -21,6 +22,9 @@ app = typer.Typer(
         "Подготовить корпус: манифест JSONL для обучения.", "Prepare a corpus: a JSONL manifest to train on."
     ),
 )
+
+app.command("synthetic", help=prepare_synthetic.SYNTHETIC_HELP)(prepare_synthetic.synthetic)
+app.command("features", help=prepare_synthetic.FEATURES_HELP)(prepare_synthetic.features)
 
 SPHINX_HELP = example(
     "Прочитать корпус признаков CMU Sphinx: feat/…/*.mfc и etc/PROMPTS_all.",
@@ -62,7 +66,9 @@ def sphinx(
     for drop in prepared.dropped[:shown]:
         terminal.warn(f"{drop.id}: {drop.reason}")
     if len(prepared.dropped) > shown:
-        terminal.warn(tr(f"и ещё {len(prepared.dropped) - shown}", f"and {len(prepared.dropped) - shown} more"))
+        terminal.warn(
+            tr(f"и ещё {len(prepared.dropped) - shown}", f"and {len(prepared.dropped) - shown} more")
+        )
     hours = sum(u.duration for u in prepared.utterances) / 3600
     speakers = len({u.speaker for u in prepared.utterances})
     terminal.say(

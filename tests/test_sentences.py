@@ -1,0 +1,123 @@
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from govor.corpora.phrases import draw_phrase, number_in_words
+from govor.corpora.sentences import choose_sentences, read_yo_words, restore_yo
+from govor.errors import InputNotFoundError, ManifestError
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    """300 sentences of common words, 15 with a rarer one, 30 short phrases; each word thrice at least."""
+    people, places, animals = "он она мы", "тут там дома вчера", "барсук филин бобёр аист сурок"
+    deeds = [f"{deed} {so} {end}" for deed in ("был", "спит", "ест") for so in "иа" for end in ("да", "нет")]
+    heads = [f"{person} {place}" for person in people.split() for place in places.split()]
+    common = [f"{head} {deed}{end}" for head in heads for deed in deeds for end in ("", " вот")]
+    rare = [f"однажды {animal} и потом {end}" for animal in animals.split() for end in ("раз", "два", "три")]
+    short = [f"{place} {person}" for person in people.split() for place in places.split()]
+    path = tmp_path / "text.txt.xz"
+    path.write_bytes(lzma.compress("\n".join(common + rare + short * 2).encode()))
+    return path
+
+
+def test_the_same_seed_chooses_the_same_sentences_and_another_seed_others(text_file):
+    first = choose_sentences([text_file], 60, seed=3)
+    assert first == choose_sentences([text_file], 60, seed=3)
+    assert set(first) != set(choose_sentences([text_file], 60, seed=4))
+
+
+def test_chosen_sentences_are_distinct_and_within_bounds(text_file):
+    text_file.with_suffix("").write_text("слово\n" + "да " * 17 + "\nБарсук! Барсук, барсук.\nxyzабв qq ёж\n")
+    chosen = choose_sentences([text_file, text_file.with_suffix("")], 1000, spoken_share=0.05)
+    assert len(set(chosen)) == len(chosen) > 300
+    assert all(2 <= len(text.split()) <= 16 and len(text) <= 110 for text in chosen)
+    assert "барсук барсук барсук" in chosen
+
+
+def test_excluded_sentences_never_appear_in_either_spelling(text_file):
+    everything = choose_sentences([text_file], 1000, spoken_share=0.0, short_share=0.5)
+    with_yo = [text for text in everything if "бобёр" in text]
+    assert len(with_yo) == 3
+    exclude = [*everything[:150], with_yo[0].replace("ё", "е").upper() + "!"]
+    left = choose_sentences([text_file], 1000, spoken_share=0.0, short_share=0.5, exclude=exclude)
+    assert not set(left) & {*everything[:150], with_yo[0]}
+    assert set(left) == set(everything) - {*exclude, with_yo[0]}
+
+
+def test_excluded_phrases_are_not_drawn_either(text_file):
+    drawn = choose_sentences([text_file], 400, spoken_share=0.5, short_share=0.0)
+    phrases = [text for text in drawn if text.startswith(("включи", "выключи"))]
+    assert phrases
+    again = choose_sentences([text_file], 400, spoken_share=0.5, short_share=0.0, exclude=phrases)
+    assert not set(phrases) & set(again)
+
+
+def test_sentences_with_rare_words_are_preferred(tmp_path):
+    path = tmp_path / "text.txt"
+    rare = [f"тут был {animal} и снова да" for animal in ("барсук", "филин", "сурок") * 3]
+    rare = [f"{line} {'ещё ' * index}".strip() for index, line in enumerate(rare)]
+    common = [f"тут был он и снова {'да ' * (index % 8)}{'нет ' * (index // 8)}" for index in range(64)]
+    path.write_text("\n".join(rare + common), encoding="utf-8")
+    drawn = [choose_sentences([path], 8, seed, (), None, 0.0, 0.0) for seed in range(50)]
+    # Drawn blindly, 8 of the 72 would hold 1 of the 9 rare ones.
+    assert np.mean([sum(text in rare for text in chosen) for chosen in drawn]) > 1.5
+
+
+def test_a_quarter_of_the_sentences_is_short_where_asked(text_file):
+    chosen = choose_sentences([text_file], 40, short_share=0.25, spoken_share=0.0)
+    assert sum(len(text.split()) <= 4 for text in chosen) == 10
+    assert len(chosen) == 40
+
+
+def test_longer_sentences_fill_up_where_short_ones_are_few(text_file):
+    chosen = choose_sentences([text_file], 80, short_share=0.5, spoken_share=0.0)
+    assert sum(len(text.split()) <= 4 for text in chosen) == 12
+    assert len(chosen) == 80
+
+
+def test_a_missing_text_file_is_named():
+    with pytest.raises(InputNotFoundError, match=r"absent\.txt"):
+        choose_sentences([Path("absent.txt")], 5)
+
+
+def test_a_broken_xz_is_named(tmp_path):
+    path = tmp_path / "broken.txt.xz"
+    path.write_bytes(lzma.compress("мама мыла раму\n".encode() * 1000)[:40])
+    with pytest.raises(ManifestError, match=r"broken\.txt\.xz"):
+        choose_sentences([path], 5)
+
+
+def test_yo_is_restored_only_where_no_other_word_has_that_spelling():
+    known = read_yo_words(["Всё ещё идёт", "все идут", "её"])
+    assert known == {"еще": "ещё", "идет": "идёт", "ее": "её"}
+    assert restore_yo("все еще идет", known) == "все ещё идёт"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "ноль"),
+        (7, "семь"),
+        (10, "десять"),
+        (19, "девятнадцать"),
+        (40, "сорок"),
+        (99, "девяносто девять"),
+        (100, "сто"),
+        (215, "двести пятнадцать"),
+        (601, "шестьсот один"),
+        (999, "девятьсот девяносто девять"),
+    ],
+)
+def test_numbers_are_said_as_russians_say_them(number, words):
+    assert number_in_words(number) == words
+
+
+def test_drawn_phrases_are_normalised_russian():
+    rng = np.random.default_rng(1)
+    phrases = {draw_phrase(rng) for _ in range(500)}
+    assert len(phrases) > 350
+    assert all(set(phrase) <= set("абвгдеёжзийклмнопрстуфхцчшщъыьэюя ") for phrase in phrases)
+    assert all(phrase == " ".join(phrase.split()) for phrase in phrases)
