@@ -152,6 +152,28 @@ class TrainingConfig(_Frozen):
     """Dev utterances printed beside their references after every epoch."""
 
 
+class AdaptationConfig(_Frozen):
+    """How a model is adapted to one person's recordings."""
+
+    epochs: int = Field(40, ge=1)
+    patience: int = Field(10, ge=1)
+    """Stop after this many epochs without a lower loss on the phrases held out."""
+    learning_rate: float = Field(5e-4, gt=0)
+    held_out: float = Field(0.2, ge=0, lt=1)
+    """Part of the phrases that is not trained on but measured."""
+    rehearsal_ratio: float = Field(1.0, ge=0)
+    """Seconds of rehearsal for every second of own speech."""
+    anchor: float = Field(1e-3, ge=0)
+    """Pull of the old weights, per step and learning rate (Li et al., L2-SP, ICML 2018)."""
+    batch_seconds: float = Field(60.0, gt=0)
+    max_general_loss: float = Field(0.02, ge=0)
+    """The adapted weights are mixed with the old ones until rehearsal suffers no more than this part."""
+    augment: AugmentConfig = AugmentConfig(
+        speed=0.1, warp=0.05, noise=0.3, tilt=0.3, time_masks=2, band_masks=1, band_mask_width=2, join=0.3
+    )
+    seed: int = 1
+
+
 class Config(_Frozen):
     """Everything that defines a model and its training; saved in every checkpoint."""
 

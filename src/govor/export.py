@@ -26,6 +26,10 @@ Array = NDArray[np.float32]
 
 OPSET = 17
 
+# torch stacks the gates of an LSTM as input, forget, cell, output; ONNX as input, output, forget, cell.
+GATES_TO_ONNX = (0, 3, 1, 2)
+GATES_TO_TORCH = (0, 2, 3, 1)
+
 
 class _Graph:
     """Collects nodes and constants."""
@@ -186,9 +190,7 @@ def _bilstm(
 
 
 def _onnx_gates(value: Array, size: int) -> Array:
-    """Reorder torch's gates (input, forget, cell, output) to ONNX's (input, output, forget, cell)."""
-    enter, forget, cell, leave = (value[k * size : (k + 1) * size] for k in range(4))
-    return np.concatenate((enter, leave, forget, cell))
+    return np.concatenate([value[k * size : (k + 1) * size] for k in GATES_TO_ONNX])
 
 
 def _output(graph: _Graph, weights: dict[str, Array], hidden: str) -> None:
