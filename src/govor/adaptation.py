@@ -25,7 +25,8 @@ from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
 from govor.model import AcousticNetwork
-from govor.training import Example, ctc_losses, evaluate_model
+from govor.training import ctc_losses, evaluate_model
+from govor.training_report import Example
 
 Weights: TypeAlias = dict[str, Tensor]
 MIXTURES = (1.0, 0.75, 0.5, 0.25)

@@ -13,7 +13,16 @@ from govor.errors import AudioError
 from govor.language import tr
 from govor.media import Source, decode, probe_duration, source_name
 
-__all__ = ["Samples", "Source", "Waveform", "from_array", "load_audio", "probe_duration", "read_blocks"]
+__all__ = [
+    "Resampler",
+    "Samples",
+    "Source",
+    "Waveform",
+    "from_array",
+    "load_audio",
+    "probe_duration",
+    "read_blocks",
+]
 
 Samples: TypeAlias = NDArray[np.float32]
 
@@ -167,31 +176,50 @@ def _mix(samples: NDArray[Any], name: str) -> Samples:
 
 def _resample(pieces: Iterable[tuple[Samples, int]], target_rate: int) -> Iterator[Samples]:
     """Bring pieces to `target_rate`; the source's rate may change on the way, as in joined ogg files."""
-    import av
-
-    resampler: av.AudioResampler | None = None
+    resampler: Resampler | None = None
     current = 0
-
-    def run(samples: Samples | None) -> Iterator[Samples]:
-        if resampler is None:
-            return
-        frame = None
-        if samples is not None:
-            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-            frame.sample_rate = current
-        for out in resampler.resample(frame):
-            yield out.to_ndarray()[0]
-
     for samples, rate in _gather(pieces):
         if rate != current:
-            yield from run(None)
+            if resampler is not None:
+                yield from resampler.flush()
             current = rate
-            resampler = av.AudioResampler("fltp", "mono", target_rate) if rate != target_rate else None
+            resampler = Resampler(rate, target_rate) if rate != target_rate else None
         if resampler is None:
             yield samples
         else:
-            yield from run(samples)
-    yield from run(None)
+            yield from resampler.feed(samples)
+    if resampler is not None:
+        yield from resampler.flush()
+
+
+class Resampler:
+    """Bring a mono stream from one rate to another, piece by piece, by FFmpeg's windowed-sinc filter."""
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        """Prepare for samples of `source_rate` Hz. Raises AudioError for a rate outside 1000 to 384000 Hz."""
+        import av
+
+        _check_rate(source_rate, tr("частота источника", "the rate of the source"))
+        _check_rate(target_rate, tr("запрошенная частота", "the requested rate"))
+        self._rate = source_rate
+        self._resampler = av.AudioResampler("fltp", "mono", target_rate)
+
+    def feed(self, samples: Samples) -> list[Samples]:
+        """Take samples (N,) and return what is ready, in pieces; a few samples stay inside the filter."""
+        if not len(samples):
+            return []
+        import av
+
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = self._rate
+        return self._pull(frame)
+
+    def flush(self) -> list[Samples]:
+        """Return what the filter still holds; nothing can be fed afterwards."""
+        return self._pull(None)
+
+    def _pull(self, frame: Any) -> list[Samples]:
+        return [out.to_ndarray()[0] for out in self._resampler.resample(frame)]
 
 
 def _gather(pieces: Iterable[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:

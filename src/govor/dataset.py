@@ -192,7 +192,7 @@ class Dataset:
         return items + [(index,) for index in waiting]
 
     def _has_spare(self, index: int) -> bool:
-        """Tell whether an utterance has a frame over for the space behind it, so that CTC can align the pair."""
+        """Tell whether an utterance has a frame over for the space behind it, for a pair."""
         return self.num_frames[index] >= self.min_frames[index] + self.config.network.stride
 
     def _length(self, item: Item) -> int:

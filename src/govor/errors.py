@@ -47,3 +47,9 @@ class DeviceError(GovorError, OSError):
     """A sound device is missing, busy, or not permitted."""
 
     __str__ = GovorError.__str__
+
+
+class DownloadError(GovorError, OSError):
+    """Something cannot be fetched: the address, the server, the network or the disk does not allow it."""
+
+    __str__ = GovorError.__str__

@@ -24,6 +24,7 @@ class ConvFront(nn.Module):
         self.second = nn.Conv1d(channels, channels, kernel, stride=config.stride, padding=kernel // 2)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (B, T, F), zero past lengths (B,), to (B, T', C) and the new lengths."""
         hidden = torch.relu(self.first(features.transpose(1, 2)))
         # What lies past the end of an utterance must look like its own zero padding, so that a batch of
         # many gives what one at a time gives.
@@ -52,6 +53,7 @@ class BiLSTM(nn.Module):
                     nn.init.constant_(parameter[hidden_size : 2 * hidden_size], 1.0)
 
     def forward(self, frames: Tensor, reverse: Tensor) -> Tensor:
+        """Map frames (T, B, I) to (T, B, 2H); `reverse` (T, B) is what `_reverse_index` gives."""
         ahead, _ = self.ahead(frames)
         back, _ = self.back(_permute_time(frames, reverse))
         return torch.cat((ahead, _permute_time(back, reverse)), dim=2)
@@ -81,7 +83,7 @@ class AcousticNetwork(nn.Module):
         self.output = nn.Linear(width, num_symbols)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features (B, T, F), zero past lengths (B,), to log-probs (T', B, V) float32 and lengths (B,)."""
+        """Map features (B, T, F), zero past lengths (B,), to log_probs (T', B, V) float32 and lengths."""
         if self.front is not None:
             features, lengths = self.front(features, lengths)
             features = self.dropout(features)

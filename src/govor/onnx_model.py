@@ -85,7 +85,7 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     `threads` is how many processor threads the network may use. Raises ModelNotFoundError if there is no such
     file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
     """
-    data, name = _read_model(path)
+    data, name = read_model_bytes(path)
     try:
         import onnxruntime
     except ImportError as error:
@@ -122,7 +122,8 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     )
 
 
-def _read_model(path: Path | str | None) -> tuple[bytes, str]:
+def read_model_bytes(path: Path | str | None) -> tuple[bytes, str]:
+    """Return a model file (the shipped one without `path`) and its name for messages."""
     if path is None:
         from importlib.resources import files
 

@@ -14,25 +14,28 @@ from govor.checkpoint import Checkpoint
 from govor.errors import ModelError
 from govor.export import GATES_TO_TORCH
 from govor.language import tr
-from govor.onnx_model import load_onnx_model
+from govor.onnx_model import load_onnx_model, read_model_bytes
 
 Array = NDArray[np.float32]
 
 
-def read_onnx(path: Path) -> Checkpoint:
-    """Return the checkpoint that `export_onnx` wrote to `path`; int8 weights come back rounded as stored.
+def read_onnx(path: Path | None = None) -> Checkpoint:
+    """Return the checkpoint that `export_onnx` wrote to `path`, or the shipped one; int8 stays rounded.
 
     Raises InputNotFoundError and ModelError as `load_onnx_model`, and ModelError if the graph is not ours.
     """
     described = load_onnx_model(path)
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
+    data, name = read_model_bytes(path)
+    stored = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(data).graph.initializer
+    }
     network = described.config.network
     weights: dict[str, Array] = {}
     try:
         if network.conv_channels:
-            for name in ("front.first", "front.second"):
-                weights[f"{name}.weight"] = _weight(stored, f"{name}.weight")
-                weights[f"{name}.bias"] = stored[f"{name}.bias"]
+            for layer in ("front.first", "front.second"):
+                weights[f"{layer}.weight"] = _weight(stored, f"{layer}.weight")
+                weights[f"{layer}.bias"] = stored[f"{layer}.bias"]
         for number in range(network.num_layers):
             _read_layer(stored, f"layers.{number}", network.hidden_size, weights)
             if network.layer_norm:
@@ -43,8 +46,8 @@ def read_onnx(path: Path) -> Checkpoint:
     except KeyError as error:
         raise ModelError(
             tr(
-                f"{path}: нет весов {error}; дообучить можно только модель из govor export",
-                f"{path}: no weights {error}; only a model made by govor export can be trained further",
+                f"{name}: нет весов {error}; дообучить можно только модель из govor export",
+                f"{name}: no weights {error}; only a model made by govor export can be trained further",
             )
         ) from error
     tensors = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in weights.items()}

@@ -33,7 +33,7 @@ def _compose(text: str) -> str:
 
 
 def is_speakable(text: str) -> bool:
-    """Tell whether `normalize` keeps every spoken word: there are letters, no digits, none of other alphabets."""
+    """Tell whether `normalize` keeps every spoken word: Russian letters, no digits, no other alphabet."""
     foreign = any(symbol.isalnum() and symbol not in RUSSIAN_LETTERS for symbol in _compose(text))
     return not foreign and bool(normalize(text))
 

@@ -7,15 +7,13 @@ was killed and resumed gives the same weights as one that was not.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,36 +32,7 @@ from govor.language import tr
 from govor.metrics import score
 from govor.model import AcousticNetwork
 from govor.text import Alphabet
-
-
-@dataclass(frozen=True)
-class Example:
-    """What the network makes of a dev utterance."""
-
-    id: str
-    reference: str
-    hypothesis: str
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """Figures of one epoch, as written to ``metrics.jsonl``."""
-
-    epoch: int
-    train_loss: float
-    """CTC loss per label, nats."""
-    dev_loss: float
-    dev_cer: float
-    dev_wer: float
-    learning_rate: float
-    seconds: float
-    """Spent in this process; a resumed epoch counts from its resumption."""
-    hours: float
-    """Speech seen in this epoch, pauses left out."""
-    skipped_steps: int
-    """Steps left out so far because the loss or its gradient was not finite."""
-    best: bool
-    examples: tuple[Example, ...] = field(repr=False, default=())
+from govor.training_report import EpochReport, Example, spread, tensorboard_writer, write_report
 
 
 class Observer(Protocol):
@@ -91,10 +60,12 @@ class _Progress:
     best_cer: float = math.inf
     loss_sum: float = 0.0
     label_sum: int = 0
+    frame_sum: int = 0
+    learning_rate: float = 0.0
 
 
 class Trainer:
-    """Trains one network in one folder: ``last.safetensors``, ``best.safetensors``, ``metrics.jsonl``, ``tb/``."""
+    """Trains one network: ``last.safetensors``, ``best.safetensors``, ``metrics.jsonl``, ``tb/``."""
 
     def __init__(
         self,
@@ -144,22 +115,34 @@ class Trainer:
         return self.output / "best.safetensors"
 
     def resume(self) -> None:
-        """Go on where ``last.safetensors`` stopped. Raises ModelError if it belongs to another configuration."""
+        """Go on where ``last.safetensors`` stopped.
+
+        Raises ModelError if it is of another configuration or other data, or was not saved by a training.
+        """
         checkpoint = load_checkpoint(self.last)
-        if checkpoint.config != self.config or checkpoint.alphabet != self.alphabet:
+        if "progress" not in checkpoint.progress:
             raise ModelError(
                 tr(
-                    f"{self.last}: другая конфигурация; продолжать можно только с той же",
-                    f"{self.last}: another configuration; a run resumes only with its own",
+                    f"{self.last}: готовая модель без состояния обучения; начните с неё новое: --init",
+                    f"{self.last}: a finished model without the state of a training; begin a new one: --init",
                 )
             )
-        if checkpoint.progress["num_utterances"] != len(self.train_set):
+        if checkpoint.config != self.config or checkpoint.alphabet != self.alphabet:
+            changed = ", ".join(_differences(checkpoint.config, self.config)) or "alphabet"
             raise ModelError(
                 tr(
-                    f"{self.last}: обучение шло на {checkpoint.progress['num_utterances']} фразах, "
-                    f"теперь их {len(self.train_set)}; продолжать можно только на тех же",
-                    f"{self.last}: trained on {checkpoint.progress['num_utterances']} utterances, "
-                    f"now there are {len(self.train_set)}; a run resumes only on its own",
+                    f"{self.last}: другая конфигурация ({changed}); продолжать можно только с той же",
+                    f"{self.last}: another configuration ({changed}); a run resumes only with its own",
+                )
+            )
+        before, now = checkpoint.progress["num_utterances"], len(self.train_set)
+        if checkpoint.progress.get("data", "") != self.train_set.fingerprint:
+            raise ModelError(
+                tr(
+                    f"{self.last}: обучение шло на других данных (фраз {before}, теперь {now}); "
+                    "продолжать можно только на тех же",
+                    f"{self.last}: trained on other data ({before} utterances, now {now}); "
+                    "a run resumes only on its own",
                 )
             )
         state = checkpoint.state
@@ -172,16 +155,17 @@ class Trainer:
 
     def run(self, observer: Observer) -> None:
         """Train to the last epoch. KeyboardInterrupt saves and is raised again."""
-        writer = _tensorboard(self.output)
+        writer = tensorboard_writer(self.output, self.progress.epoch)
         observer.on_start(
             self.progress.epoch, self.progress.batch, sum(p.numel() for p in self.model.parameters())
         )
         try:
             while self.progress.epoch < self.config.training.epochs:
                 started = time.monotonic()
-                hours = self._train_epoch(observer)
-                report = self._finish_epoch(time.monotonic() - started, hours)
-                _write_report(self.output / "metrics.jsonl", report, writer)
+                self._train_epoch(observer)
+                dev_loss, examples = self._evaluate()
+                with _delayed_interrupt():
+                    report = self._finish_epoch(time.monotonic() - started, dev_loss, examples, writer)
                 observer.on_epoch(report)
         except KeyboardInterrupt:
             self.save()
@@ -189,10 +173,9 @@ class Trainer:
         finally:
             writer.close()
 
-    def _train_epoch(self, observer: Observer) -> float:
+    def _train_epoch(self, observer: Observer) -> None:
         progress = self.progress
         plan = self.train_set.plan(progress.epoch)
-        frames = 0
         self.model.train()
         for number in range(progress.batch, len(plan)):
             batch = self.train_set.batch(plan[number], progress.epoch)
@@ -205,11 +188,10 @@ class Trainer:
             with _delayed_interrupt():
                 loss = self._step(batch, rate)
                 progress.batch = number + 1
-                frames += int(batch.feature_lengths.sum())
+                progress.frame_sum += int(batch.feature_lengths.sum())
                 if time.monotonic() - self.saved_at > self.config.training.checkpoint_minutes * 60:
                     self.save()
             observer.on_step(progress.epoch, number + 1, len(plan), loss)
-        return frames * self.config.features.frame_shift / 3600
 
     def _step(self, batch: Batch, rate: float) -> float:
         training, progress = self.config.training, self.progress
@@ -217,6 +199,7 @@ class Trainer:
         torch.manual_seed(hash((training.seed, progress.step)) & 0x7FFFFFFF)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        progress.learning_rate = rate
         self.optimizer.zero_grad(set_to_none=True)
         losses = ctc_losses(self.model, batch, self.config.training.bfloat16)
         num_labels = int(batch.label_lengths.sum())
@@ -246,31 +229,38 @@ class Trainer:
             for name, parameter in self.model.named_parameters():
                 self.average[name].lerp_(parameter, 1.0 - decay)
 
-    def _finish_epoch(self, seconds: float, hours: float) -> EpochReport:
-        progress = self.progress
+    def _evaluate(self) -> tuple[float, list[Example]]:
         model = AcousticNetwork(self.config.network, len(self.alphabet))
         model.load_state_dict(self.average)
-        dev_loss, examples = evaluate_model(model, self.dev_set, self.alphabet, self.config.training.bfloat16)
+        return evaluate_model(model, self.dev_set, self.alphabet, self.config.training.bfloat16)
+
+    def _finish_epoch(
+        self, seconds: float, dev_loss: float, examples: Sequence[Example], writer: Any
+    ) -> EpochReport:
+        progress = self.progress
         scores = score([e.reference for e in examples], [e.hypothesis for e in examples])
         cer, wer = scores.characters.rate, scores.words.rate
         best = cer < progress.best_cer
         progress.best_cer = min(cer, progress.best_cer)
         report = EpochReport(
             epoch=progress.epoch,
-            train_loss=progress.loss_sum / max(progress.label_sum, 1),
+            train_loss=progress.loss_sum / progress.label_sum if progress.label_sum else math.nan,
             dev_loss=dev_loss,
             dev_cer=cer,
             dev_wer=wer,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=progress.learning_rate,
             seconds=seconds,
-            hours=hours,
+            hours=progress.frame_sum * self.config.features.frame_shift / 3600,
             skipped_steps=progress.skipped_steps,
             best=best,
-            examples=tuple(_spread(examples, self.config.training.show_utterances)),
+            examples=tuple(spread(examples, self.config.training.show_utterances)),
         )
+        # The figures and the best model first: killed before the save below, the epoch ends once more and
+        # writes the same again.
+        write_report(self.output / "metrics.jsonl", report, writer)
         progress.epoch += 1
         progress.batch = 0
-        progress.loss_sum, progress.label_sum = 0.0, 0
+        progress.loss_sum, progress.label_sum, progress.frame_sum = 0.0, 0, 0
         if best:
             self.provenance |= {"epoch": report.epoch, "dev_cer": cer, "dev_wer": wer}
             save_checkpoint(
@@ -290,7 +280,11 @@ class Trainer:
                 dict(self.average),
                 self.provenance,
                 raw | flatten_optimizer(self.optimizer, self.names),
-                {"progress": asdict(self.progress), "num_utterances": len(self.train_set)},
+                {
+                    "progress": asdict(self.progress),
+                    "num_utterances": len(self.train_set),
+                    "data": self.train_set.fingerprint,
+                },
             ),
         )
         self.saved_at = time.monotonic()
@@ -343,36 +337,19 @@ def _check_compatible(init: Checkpoint, config: Config, alphabet: Alphabet) -> N
         raise ModelError(
             tr(
                 "начальная модель другой формы: сеть, признаки и алфавит должны совпадать с конфигурацией",
-                "the initial model has another shape: network, features and alphabet must equal the configuration",
+                "the initial model has another shape: network, features or alphabet differ",
             )
         )
 
 
-def _spread(examples: Sequence[Example], count: int) -> list[Example]:
-    """Choose examples of all lengths, the same ones every epoch."""
-    ordered = sorted(examples, key=lambda example: (len(example.reference), example.id))
-    if not count or not ordered:
-        return []
-    places = np.linspace(0, len(ordered) - 1, min(count, len(ordered)) + 2)[1:-1]
-    return [ordered[round(place)] for place in places]
-
-
-def _write_report(path: Path, report: EpochReport, writer: Any) -> None:
-    row = asdict(report)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-    for name in ("train_loss", "dev_loss", "dev_cer", "dev_wer", "learning_rate", "hours", "seconds"):
-        writer.add_scalar(name.replace("_", "/", 1), row[name], report.epoch)
-    lines = [f"    {e.reference}\n    {e.hypothesis}" for e in report.examples]
-    writer.add_text("dev/examples", "\n\n".join(lines), report.epoch)
-    writer.flush()
-
-
-def _tensorboard(output: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    output.mkdir(parents=True, exist_ok=True)
-    return SummaryWriter(str(output / "tb"))
+def _differences(one: Config, other: Config) -> list[str]:
+    """Name the settings in which two configurations differ."""
+    return [
+        f"{section}.{key}"
+        for section, values in one.model_dump().items()
+        for key, value in values.items()
+        if value != other.model_dump()[section][key]
+    ]
 
 
 @contextlib.contextmanager
@@ -387,6 +364,9 @@ def _delayed_interrupt() -> Iterator[None]:
     arrived: list[int] = []
     before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
     for kind in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(kind) == signal.SIG_IGN:
+            # Started with nohup or in the background: whoever did that wants no interrupts.
+            continue
         before[kind] = signal.signal(kind, lambda number, _frame: arrived.append(number))
     try:
         yield

@@ -12,12 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 from govor.errors import MissingExtraError
@@ -68,10 +71,15 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self, what: str, unit: str = "") -> Iterator[Callable[[float, float], None]]:
-        """Show a bar on a terminal; the context gives ``update(done, total)``."""
+        """Show a bar on a terminal; the context gives ``update(done, total)``.
+
+        With `unit` "B" it counts bytes and shows their rate.
+        """
         console = self.notes
-        columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
-        if not unit:
+        columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+        if unit == "B":
+            columns += [DownloadColumn(), TransferSpeedColumn()]
+        elif not unit:
             columns.append(MofNCompleteColumn())
         columns += [TimeElapsedColumn(), TimeRemainingColumn(compact=True)]
         with Progress(

@@ -61,15 +61,19 @@ def evaluate(
         evaluation = run(utterances, recognizer, decoder.value, update)
     for failure in evaluation.failures:
         terminal.fail(f"{failure.id}: {failure.reason}")
-    for warning in evaluation.warnings:
-        terminal.warn(warning)
+    _, note = recognizer.decoder(decoder.value)
+    damage = [warning for warning in evaluation.warnings if warning != note]
+    if note:
+        terminal.warn(note)
+    for warning in damage:
+        terminal.fail(warning)
     _show(evaluation, worst, terminal.results)
     if json_output is not None:
         json_output.parent.mkdir(parents=True, exist_ok=True)
         report = json.dumps(evaluation.to_json(), ensure_ascii=False, indent=1)
         json_output.write_text(report + "\n", encoding="utf-8")
         terminal.say(tr(f"подробности: {json_output}", f"details: {json_output}"))
-    return ExitCode.SOME_FAILED if bad or evaluation.failures else ExitCode.FINE
+    return ExitCode.SOME_FAILED if bad or damage or evaluation.failures else ExitCode.FINE
 
 
 def _show(evaluation: Evaluation, worst: int, console: Console) -> None:

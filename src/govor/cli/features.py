@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from govor.cli.console import Terminal
+from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
 from govor.language import tr
 
@@ -26,7 +26,7 @@ def features(
         typer.Option(help=tr("seed, sphinx8k или файл TOML.", "seed, sphinx8k or a TOML file.")),
     ] = "sphinx8k",
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Save the features of a recording."""
     import numpy as np
 
@@ -44,3 +44,6 @@ def features(
     Terminal(quiet).say(
         tr(f"{output}: кадров {frames}, признаков {width}", f"{output}: {frames} frames of {width} features")
     )
+    for damage in waveform.warnings:
+        Terminal(quiet).fail(f"{file}: {damage}")
+    return ExitCode.SOME_FAILED if waveform.warnings else ExitCode.FINE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from govor.cli.console import Terminal, require
+from govor.cli.console import ExitCode, Terminal, require
 from govor.cli.options import Quiet, example
 from govor.errors import ConfigError, InputNotFoundError
 from govor.language import tr
@@ -16,7 +16,8 @@ from govor.language import tr
 if TYPE_CHECKING:
     from govor.config import Config
     from govor.dataset import Dataset, Source
-    from govor.training import EpochReport
+    from govor.manifest import BadLine
+    from govor.training_report import EpochReport
 
 HELP = example(
     "Обучить модель. После каждой эпохи показывает услышанное рядом с эталоном; Ctrl-C сохраняет.",
@@ -51,7 +52,7 @@ def train(
         typer.Option(help=tr("Начать с весов этого чекпойнта.", "Start from this checkpoint's weights.")),
     ] = None,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Train a model."""
     require("train", "torch", "safetensors", "tensorboard")
     import torch
@@ -74,11 +75,14 @@ def train(
     # Threads wait for each other more than they help at this size; two runs use two cores better.
     torch.set_num_threads(1)
     alphabet = Alphabet()
+    bad: list[BadLine] = []
+    sources = [_source(name, bad) for name in train]
+    dev_source = _source(str(dev), bad, share=False)
+    for line in bad:
+        terminal.fail(f"{line.place}: {line.reason}")
     with terminal.progress(tr("чтение обучающих фраз", "reading the training utterances")) as update:
-        train_set = Dataset(
-            [_source(name, terminal) for name in train], settings, alphabet, augment=True, on_progress=update
-        )
-    dev_set = Dataset([_source(str(dev), terminal, share=False)], settings, alphabet, augment=False)
+        train_set = Dataset(sources, settings, alphabet, augment=True, on_progress=update)
+    dev_set = Dataset([dev_source], settings, alphabet, augment=False)
     for name, dataset in (("train", train_set), ("dev", dev_set)):
         _tell(name, dataset, terminal)
     trainer = Trainer(
@@ -98,6 +102,7 @@ def train(
         tr(f"лучшая модель: {trainer.best}. ", f"best model: {trainer.best}. ")
         + f"govor export {trainer.best} --output my.onnx"
     )
+    return ExitCode.SOME_FAILED if bad else ExitCode.FINE
 
 
 def _settings(name: str) -> Config:
@@ -106,9 +111,9 @@ def _settings(name: str) -> Config:
     return PRESETS[name] if name in PRESETS else load_config(Path(name))
 
 
-def _source(name: str, terminal: Terminal, share: bool = True) -> Source:
+def _source(name: str, bad: list[BadLine], share: bool = True) -> Source:
     from govor.dataset import Source
-    from govor.manifest import BadLine, read_manifest
+    from govor.manifest import read_manifest
 
     path, part = Path(name), 1.0
     if share and not path.exists() and "@" in name:
@@ -121,11 +126,7 @@ def _source(name: str, terminal: Terminal, share: bool = True) -> Source:
         raise ConfigError(
             tr(f"{name}: доля должна быть от 0 до 1", f"{name}: the share must lie between 0 and 1")
         )
-    bad: list[BadLine] = []
-    utterances = list(read_manifest(path, bad))
-    for line in bad:
-        terminal.warn(f"{line.place}: {line.reason}")
-    return Source(utterances, part)
+    return Source(list(read_manifest(path, bad)), part)
 
 
 def _tell(name: str, dataset: Dataset, terminal: Terminal) -> None:

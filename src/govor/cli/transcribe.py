@@ -52,7 +52,7 @@ Decoder = Annotated[
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help=tr("Записи.", "Recordings."))],
+    files: Annotated[list[str], typer.Argument(help=tr("Записи.", "Recordings."))],
     format: Annotated[
         Format, typer.Option("--format", "-f", help=tr("Вид вывода.", "Form of the output."))
     ] = Format.txt,
@@ -65,6 +65,9 @@ def transcribe(
 
     terminal = Terminal(quiet)
     recognizer = load_model(model)
+    _, note = recognizer.decoder(decoder.value)
+    if note:
+        terminal.warn(note)
     failed = 0
     printed: list[Transcript] = []
     for path in files:
@@ -74,8 +77,11 @@ def transcribe(
             terminal.fail(str(error))
             failed += 1
             continue
-        for warning in transcript.warnings:
-            terminal.warn(f"{path}: {warning}")
+        damage = [warning for warning in transcript.warnings if warning != note]
+        if damage:
+            # What could be read is printed, yet a script must notice that it is not all.
+            terminal.fail(f"{path}: " + "; ".join(damage))
+            failed += 1
         if format is Format.json:
             printed.append(transcript)
         else:
@@ -87,17 +93,15 @@ def transcribe(
         if rows or len(files) > 1:
             terminal.results.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False)
     if failed and len(files) > 1:
-        terminal.say(
-            tr(f"не распознано: {failed} из {len(files)}", f"not recognised: {failed} of {len(files)}")
-        )
+        terminal.say(tr(f"с ошибками: {failed} из {len(files)}", f"with errors: {failed} of {len(files)}"))
     return ExitCode.SOME_FAILED if failed else ExitCode.FINE
 
 
-def _recognize(recognizer: Recognizer, path: Path, decoder: str, terminal: Terminal) -> Transcript:
+def _recognize(recognizer: Recognizer, path: str, decoder: str, terminal: Terminal) -> Transcript:
     from govor.audio import probe_duration
 
     total = probe_duration(path)
-    with terminal.progress(path.name, unit="s") as update:
+    with terminal.progress(Path(path).name, unit="s") as update:
         return recognizer.transcribe(path, decoder, on_progress=lambda done: update(done, max(total, done)))
 
 

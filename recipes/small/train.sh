@@ -1,0 +1,20 @@
+#!/bin/sh
+# Train the shipped model: sh recipes/small/train.sh DATA_FOLDER RUNS_FOLDER. Run again to go on.
+set -eu
+data=$1 runs=$2 here=$(dirname "$0")
+dev="--dev $data/voxforge/dev.jsonl"
+extra="--train $data/extra/dub.jsonl --train $data/extra/dub_varied.jsonl@0.5
+  --train $data/extra/tuxpaint.jsonl --train $data/extra/tuxpaint_varied.jsonl@0.5
+  --train $data/extra/elena.jsonl@0.7 --train $data/extra/elena_varied.jsonl@0.4"
+
+# Real speech alone until letters appear.
+govor train --config "$here/stage1.toml" --train "$data/voxforge/train.jsonl" $dev \
+  --output "$runs/small1" --resume
+# Everything, at a high learning rate.
+govor train --config "$here/stage2.toml" --train "$data/voxforge/train.jsonl" $extra \
+  --train "$data/synthetic/train.jsonl@0.4" $dev --output "$runs/small2" \
+  --init "$runs/small1/last.safetensors" --resume
+# The same with half of the synthetic speech in every epoch, down to a small learning rate.
+govor train --config "$here/stage3.toml" --train "$data/voxforge/train.jsonl" $extra \
+  --train "$data/synthetic/train.jsonl@0.5" $dev --output "$runs/small3" \
+  --init "$runs/small2/last.safetensors" --resume

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import os
+
+# Must be set before any numeric library loads; more threads only make tiny tests slower.
+os.environ["OMP_NUM_THREADS"] = "1"
+# Messages are English whatever the locale of whoever runs the tests, from the first import on.
+for _variable in ("GOVOR_LANG", "LC_MESSAGES", "LANG"):
+    os.environ.pop(_variable, None)
+os.environ["LC_ALL"] = "C.UTF-8"
