@@ -8,7 +8,19 @@ from typing import Any, cast
 import typer
 
 from govor import __version__
-from govor.cli import evaluate, export, features, prepare, train, transcribe
+from govor.cli import (
+    adapt,
+    corpus,
+    devices,
+    download,
+    evaluate,
+    export,
+    features,
+    prepare,
+    record,
+    train,
+    transcribe,
+)
 from govor.cli.console import ExitCode, Terminal, limit_threads
 from govor.errors import GovorError
 from govor.language import speaks_russian, tr
@@ -30,9 +42,14 @@ app = typer.Typer(
 app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("train", help=train.HELP)(train.train)
+app.command("adapt", help=adapt.HELP)(adapt.adapt)
 app.command("export", help=export.HELP)(export.export)
+app.command("record", help=record.HELP)(record.record)
+app.command("devices", help=devices.HELP)(devices.devices)
 app.command("features", help=features.HELP)(features.features)
+app.add_typer(download.app, name="download")
 app.add_typer(prepare.app, name="prepare")
+app.add_typer(corpus.app, name="corpus")
 
 
 def _show_version(asked: bool) -> None:
@@ -63,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = app(args=list(arguments), prog_name="govor", standalone_mode=False)
     except typer.Exit as error:
-        return error.exit_code
+        result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         terminal.say(tr("прервано", "interrupted"))
         return ExitCode.INTERRUPTED
@@ -77,6 +94,9 @@ def run(arguments: Sequence[str]) -> int:
         # A full disk, a read-only folder: the user can cure it, so it gets a line and no traceback.
         terminal.fail(str(error))
         return ExitCode.SOME_FAILED
+    if result == ExitCode.INTERRUPTED:
+        # Newer typer turns Ctrl-C into this code itself.
+        terminal.say(tr("прервано", "interrupted"))
     return int(result) if isinstance(result, int) else ExitCode.FINE
 
 

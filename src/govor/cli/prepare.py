@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ app.command("features", help=prepare_synthetic.FEATURES_HELP)(prepare_synthetic.
 SPHINX_HELP = example(
     "Прочитать корпус признаков CMU Sphinx: feat/…/*.mfc и etc/PROMPTS_all.",
     "Read a CMU Sphinx feature corpus: feat/…/*.mfc and etc/PROMPTS_all.",
-    "govor prepare sphinx voxforge_ru --output data/voxforge --splits splits.json",
+    "govor prepare sphinx voxforge_ru --output data/voxforge",
 )
 
 
@@ -43,8 +44,8 @@ def sphinx(
         Path | None,
         typer.Option(
             help=tr(
-                'JSON {"train": [id, …], "dev": […]}: ещё по манифесту на каждую часть.',
-                'JSON {"train": [id, …], "dev": […]}: also a manifest for each part.',
+                'JSON {"train": [id, …], "dev": […]}; без него части выбираются по голосам и текстам.',
+                'JSON {"train": [id, …], "dev": […]}; without it parts are chosen by speaker and text.',
             )
         ),
     ] = None,
@@ -54,7 +55,7 @@ def sphinx(
     from govor.corpora.sphinx import prepare_sphinx
 
     terminal = Terminal(quiet)
-    parts = _read_splits(splits) if splits else {}
+    parts = _read_splits(splits) if splits else None
     with terminal.progress(tr("чтение корпуса", "reading the corpus")) as update:
         prepared = prepare_sphinx(corpus, update)
     write_manifest(output / "manifest.jsonl", prepared.utterances)
@@ -62,13 +63,7 @@ def sphinx(
     with (output / "dropped.jsonl").open("w", encoding="utf-8", errors="replace") as stream:
         for drop in prepared.dropped:
             stream.write(json.dumps({"id": drop.id, "reason": drop.reason}, ensure_ascii=False) + "\n")
-    shown = 10
-    for drop in prepared.dropped[:shown]:
-        terminal.warn(f"{drop.id}: {drop.reason}")
-    if len(prepared.dropped) > shown:
-        terminal.warn(
-            tr(f"и ещё {len(prepared.dropped) - shown}", f"and {len(prepared.dropped) - shown} more")
-        )
+    _show_dropped(output, len(prepared.dropped), terminal)
     hours = sum(u.duration for u in prepared.utterances) / 3600
     speakers = len({u.speaker for u in prepared.utterances})
     terminal.say(
@@ -79,8 +74,81 @@ def sphinx(
             f"{speakers} speakers; dropped {len(prepared.dropped)} (dropped.jsonl)",
         )
     )
-    _write_splits(parts, prepared.utterances, output, terminal)
+    _write_splits(parts or _choose_splits(prepared.utterances), prepared.utterances, output, terminal)
     return ExitCode.FINE if prepared.utterances else ExitCode.SOME_FAILED
+
+
+VOXFORGE_HELP = example(
+    "Прочитать записи VoxForge: ИМЯ/wav или ИМЯ/flac, ИМЯ/etc/PROMPTS. В папку манифестов пишутся "
+    "manifest.jsonl, части train, dev, test_unseen_speaker, test_unseen_text, "
+    "таблица speakers.tsv и dropped.jsonl.",
+    "Read VoxForge recordings: NAME/wav or NAME/flac, NAME/etc/PROMPTS. The folder of manifests gets "
+    "manifest.jsonl, the parts train, dev, test_unseen_speaker, test_unseen_text, the table speakers.tsv and "
+    "dropped.jsonl.",
+    "govor prepare voxforge voxforge --output data/voxforge",
+)
+
+
+@app.command("voxforge", help=VOXFORGE_HELP)
+def voxforge(
+    corpus: Annotated[
+        Path, typer.Argument(help=tr("Папка с папками записей.", "Folder of submission folders."))
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=tr("Папка манифестов.", "Folder of manifests."))
+    ],
+    seed: Annotated[
+        int,
+        typer.Option(
+            help=tr("Зерно разбиения на части.", "Seed of the choice of held-out speakers and texts.")
+        ),
+    ] = 1,
+    quiet: Quiet = False,
+) -> int:
+    """Read VoxForge submissions."""
+    from govor.corpora.splits import SplitRule
+    from govor.corpora.voxforge import prepare_voxforge
+
+    terminal = Terminal(quiet)
+    with terminal.progress(tr("чтение корпуса", "reading the corpus")) as update:
+        done = prepare_voxforge(corpus, output, SplitRule(seed=seed), update)
+    _show_dropped(output, done.num_dropped, terminal)
+    rates = ", ".join(
+        tr(f"{rate} Гц — {count}", f"{count} at {rate} Hz") for rate, count in done.rates.items()
+    )
+    hours = f"{done.seconds / 3600:.1f}"
+    terminal.say(
+        tr(
+            f"{output / 'manifest.jsonl'}: фраз {done.num_utterances} ({rates}), часов {hours}, "
+            f"голосов {done.num_speakers} (speakers.tsv); отброшено {done.num_dropped} (dropped.jsonl)",
+            f"{output / 'manifest.jsonl'}: {done.num_utterances} utterances ({rates}), "
+            f"{hours} h, {done.num_speakers} speakers (speakers.tsv); "
+            f"dropped {done.num_dropped} (dropped.jsonl)",
+        )
+    )
+    for name, (count, seconds) in done.parts.items():
+        terminal.say(
+            f"{output / name}.jsonl: {count}" + tr(f", минут {seconds / 60:.1f}", f", {seconds / 60:.1f} min")
+        )
+    empty = [name for name, (count, _) in done.parts.items() if not count]
+    if empty and done.num_utterances:
+        terminal.warn(
+            tr(
+                f"в частях {', '.join(empty)} пусто: голосов мало; скачайте больше или смените --seed",
+                f"{', '.join(empty)}: empty, as there are few speakers; download more or change --seed",
+            )
+        )
+    return ExitCode.FINE if done.num_utterances else ExitCode.SOME_FAILED
+
+
+def _show_dropped(output: Path, num_dropped: int, terminal: Terminal) -> None:
+    shown = 10
+    with (output / "dropped.jsonl").open(encoding="utf-8") as stream:
+        for line in islice(stream, shown):
+            drop = json.loads(line)
+            terminal.warn(f"{drop['id']}: {drop['reason']}")
+    if num_dropped > shown:
+        terminal.warn(tr(f"и ещё {num_dropped - shown}", f"and {num_dropped - shown} more"))
 
 
 def _read_splits(path: Path) -> dict[str, list[str]]:
@@ -98,6 +166,16 @@ def _read_splits(path: Path) -> dict[str, list[str]]:
             tr(f'{path}: нужен объект {{"часть": [id, …]}}', f'{path}: needs an object {{"part": [id, …]}}')
         )
     return dict(parts)
+
+
+def _choose_splits(utterances: Sequence[Utterance]) -> dict[str, list[str]]:
+    from govor.corpora.splits import PARTS, SplitRule
+
+    rule = SplitRule()
+    parts: dict[str, list[str]] = {name: [] for name in PARTS}
+    for utterance in utterances:
+        parts[rule.part_of_utterance(utterance)].append(utterance.id)
+    return parts
 
 
 def _write_splits(

