@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Must be set before any numeric library loads; more threads only make tiny tests slower.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -8,3 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for _variable in ("GOVOR_LANG", "LC_MESSAGES", "LANG"):
     os.environ.pop(_variable, None)
 os.environ["LC_ALL"] = "C.UTF-8"
+
+# A runner that was started in the background hands down an ignored Ctrl-C, and every command started here
+# would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

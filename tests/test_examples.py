@@ -204,7 +204,6 @@ def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
 @pytest.mark.parametrize("readme", READMES)
 def test_readme_commands_name_recipes_that_are_there(readme: str) -> None:
     named = {word for line in _commands(readme) for word in line if word.startswith("recipes/")}
-    assert named
     assert [path for path in sorted(named) if not (ROOT / path).is_file()] == []
 
 

@@ -370,7 +370,7 @@ def test_no_more_than_two_submissions_are_held_in_memory(tmp_path):
     held = []
 
     def count(done, total):
-        held.append(sum(isinstance(one, Utterance) for one in gc.get_objects()))
+        held.append(sum(type(one) is Utterance for one in gc.get_objects()))
 
     gc.collect()
     assert prepare_voxforge(tmp_path / "corpus", tmp_path / "out", on_progress=count).num_utterances == 60
