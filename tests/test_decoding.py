@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.decoding import BeamDecoder, align, greedy
-from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
+from govor.decoding import align, greedy
 from govor.text import Alphabet
 
 ALPHABET = Alphabet()
@@ -97,97 +93,3 @@ def test_align_of_no_labels_over_no_frames_is_refused_unless_both_fit() -> None:
     assert len(align(frames("--"), []).labels) == 0
     with pytest.raises(ValueError, match="1 labels cannot be aligned with 0 frames"):
         align(frames(""), [3])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000))
-def test_beam_finds_the_most_probable_text_by_enumeration(seed: int) -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    # No space among the symbols' outputs, as merged spaces make several label strings one text.
-    log_probs = random_log_probs(seed, 5, 4)
-    log_probs[:, 1] = -14
-    log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
-    totals: dict[tuple[int, ...], float] = defaultdict(float)
-    for path in itertools.product((0, 2, 3), repeat=5):
-        totals[collapse(path)] += float(np.exp(log_probs[np.arange(5), path].sum()))
-    ranked = sorted(totals.values(), reverse=True)
-    decoded = BeamDecoder(SMALL, beam_width=1000)(log_probs)
-    # The package drops symbols below exp(-5), so near-ties may fall the other way.
-    assert totals[tuple(SMALL.encode(decoded.text))] >= 0.97 * ranked[0]
-
-
-def test_beam_beats_greedy_where_many_paths_spell_one_text() -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    probabilities = np.array([[0.4, 0.0, 0.35, 0.25], [0.4, 0.0, 0.35, 0.25]]) + 1e-9
-    log_probs = np.log(probabilities).astype(np.float32)
-    assert greedy(log_probs, SMALL).text == ""
-    # «а»: а-, -а, аа = 0.14 + 0.14 + 0.1225, more than 0.16 for silence.
-    assert BeamDecoder(SMALL)(log_probs).text == "а"
-
-
-def test_beam_gives_the_words_of_clear_frames_with_their_spans() -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    log_probs = frames("--дд-а--  -ннн--ее-т-", 0.99)
-    decoded = BeamDecoder(ALPHABET)(log_probs)
-    assert decoded.text == "да нет"
-    assert [(word.start, word.end) for word in decoded.words] == [(2, 6), (11, 20)]
-    assert all(word.confidence == pytest.approx(0.99) for word in decoded.words)
-
-
-def test_beam_of_no_frames_is_empty() -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    assert BeamDecoder(ALPHABET)(frames("")).text == ""
-    assert BeamDecoder(ALPHABET)(frames("---")).words == ()
-
-
-ARPA = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--2.0\t<unk>
--99\t<s>\t-0.3
--1.0\t</s>
--0.7\tкот\t-0.3
--0.7\tкод\t-0.3
-
-\\2-grams:
--0.1\t<s> код
--3.0\t<s> кот
--0.1\tкод </s>
-
-\\end\\
-"""
-
-
-def test_a_language_model_decides_between_words_that_sound_alike(tmp_path: Path) -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    log_probs = frames("-к-о-т-")
-    d, t = ALPHABET.encode("дт")
-    log_probs[5, [t, d]] = np.log([0.5, 0.45])
-    path = tmp_path / "модель.arpa"
-    path.write_text(ARPA, encoding="utf-8")
-    assert BeamDecoder(ALPHABET)(log_probs).text == "кот"
-    assert BeamDecoder(ALPHABET, path, alpha=1.0)(log_probs).text == "код"
-
-
-def test_a_bad_language_model_is_one_clear_line(tmp_path: Path) -> None:
-    pytest.importorskip("ctc_beam_decoder")
-    with pytest.raises(InputNotFoundError, match=r"absent\.klm"):
-        BeamDecoder(ALPHABET, tmp_path / "absent.klm")
-    path = tmp_path / "broken.klm"
-    path.write_bytes(b"\x00\x01 not a model")
-    with pytest.raises(ModelError, match=r"broken\.klm") as caught:
-        BeamDecoder(ALPHABET, path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_beam_width_out_of_range_is_refused() -> None:
-    with pytest.raises(ConfigError, match="0"):
-        BeamDecoder(ALPHABET, beam_width=0)
-
-
-def test_without_the_package_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
-    with pytest.raises(MissingExtraError, match="pip install ctc-beam-decoder"):
-        BeamDecoder(ALPHABET)

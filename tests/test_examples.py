@@ -186,7 +186,7 @@ def test_readme_commands_on_the_examples_work(
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     commands = [line for line in _commands(readme) if any(word.startswith("examples/") for word in line)]
-    assert {line[0] for line in commands} == {"transcribe", "evaluate", "features"}
+    assert {line[0] for line in commands} == {"transcribe", "evaluate", "features", "align"}
     assert [(line, run(line)) for line in commands] == [(line, 0) for line in commands]
 
 

@@ -24,7 +24,7 @@ from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
-from govor.model import AcousticNetwork
+from govor.model import AcousticNetwork, flushed_denormals
 from govor.training import ctc_losses, evaluate_model
 from govor.training_report import Example
 
@@ -79,6 +79,7 @@ def _text_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+@flushed_denormals()
 def adapt(
     base: Checkpoint,
     own: Sequence[Utterance],
@@ -107,7 +108,6 @@ def adapt(
                 f"adapting needs at least {MIN_UTTERANCES} usable phrases, there are {usable}",
             )
         )
-    torch.set_flush_denormal(True)
     model = base.build_model()
     old = {name: value.clone() for name, value in model.state_dict().items()}
     # Too few phrases to hold any out: the training phrases themselves must tell when to stop.
@@ -124,7 +124,9 @@ def adapt(
     }
     left = tuple(left for name in ("own", "held") for left in datasets[name].left)
     return Adaptation(
-        checkpoint=Checkpoint(base.config, base.alphabet, _mix(old, new, mixture), provenance),
+        checkpoint=Checkpoint(
+            base.config, base.alphabet, _mix(old, new, mixture), provenance, decoding=base.decoding
+        ),
         before=before,
         after=after,
         num_trained=len(datasets["own"]),
@@ -157,8 +159,15 @@ def _fine_tune(
     on_epoch: Callable[[int, int, float], None],
 ) -> tuple[Weights, int]:
     """Return the weights of the epoch with the lowest loss on `judge`, and its number."""
-    anchor = [parameter.detach().clone() for parameter in model.parameters()]
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    # A network without a front has nothing but its recurrent layers to adapt.
+    everything = settings.recurrent or model.front is None
+    trained = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if everything or not name.startswith("layers.")
+    ]
+    anchor = [parameter.detach().clone() for parameter in trained]
+    optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
     best_loss, best_epoch = math.inf, 0
     best = {name: value.clone() for name, value in model.state_dict().items()}
     wanted = own.hours * settings.rehearsal_ratio
@@ -178,12 +187,12 @@ def _fine_tune(
             optimizer.zero_grad(set_to_none=True)
             loss = ctc_losses(model, batch, base.config.training.bfloat16).sum() / batch.label_lengths.sum()
             torch.autograd.backward(loss)
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
             if not (torch.isfinite(loss) and torch.isfinite(norm)):
                 continue
             optimizer.step()
             with torch.no_grad():
-                for parameter, home in zip(model.parameters(), anchor, strict=True):
+                for parameter, home in zip(trained, anchor, strict=True):
                     parameter.lerp_(home, settings.anchor * rate / settings.learning_rate)
         judged, _ = evaluate_model(model, judge, base.alphabet, base.config.training.bfloat16)
         on_epoch(epoch + 1, settings.epochs, judged)

@@ -37,6 +37,8 @@ class Checkpoint:
     """Optimiser moments and averages, needed only to resume."""
     progress: dict[str, Any] = field(default_factory=dict)
     """Epoch, step and best figures, needed only to resume."""
+    decoding: dict[str, Any] = field(default_factory=dict)
+    """What was tuned for a model file (see `govor.onnx_metadata`); empty for one that was just trained."""
 
     def build_model(self) -> AcousticNetwork:
         """Return the network with these weights. Raises ModelError if they do not fit the configuration."""
@@ -64,6 +66,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "alphabet": list(checkpoint.alphabet.symbols),
         "provenance": checkpoint.provenance,
         "progress": checkpoint.progress,
+        "decoding": checkpoint.decoding,
     }
     temporary = path.with_name(path.name + ".part")
     contiguous = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
@@ -101,6 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             provenance=dict(header["provenance"]),
             state={k: v for k, v in tensors.items() if not k.startswith(_WEIGHTS)},
             progress=dict(header["progress"]),
+            decoding=dict(header.get("decoding") or {}),
         )
     except (KeyError, TypeError, ModelError) as error:
         raise ModelError(

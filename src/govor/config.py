@@ -158,12 +158,14 @@ class AdaptationConfig(_Frozen):
     epochs: int = Field(40, ge=1)
     patience: int = Field(10, ge=1)
     """Stop after this many epochs without a lower loss on the phrases held out."""
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    recurrent: bool = False
+    """Train the recurrent layers too, not only what lies around them (docs/decisions/0007)."""
     held_out: float = Field(0.2, ge=0, lt=1)
     """Part of the phrases that is not trained on but measured."""
     rehearsal_ratio: float = Field(1.0, ge=0)
     """Seconds of rehearsal for every second of own speech."""
-    anchor: float = Field(1e-3, ge=0)
+    anchor: float = Field(1e-2, ge=0)
     """Pull of the old weights, per step and learning rate (Li et al., L2-SP, ICML 2018)."""
     batch_seconds: float = Field(60.0, gt=0)
     max_general_loss: float = Field(0.02, ge=0)

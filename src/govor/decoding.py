@@ -1,4 +1,4 @@
-"""From CTC log-probabilities to words with frames and confidences: greedy, and beam search.
+"""From CTC log-probabilities to words with frames and confidences: greedy, and Viterbi alignment.
 
 A decoder is any callable from log_probs (T, V) to `Decoded`. CTC: Graves et al., ICML 2006.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
-from govor.language import tr
 from govor.text import Alphabet
+from govor.transcript import Alternative
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Decoded:
     words: tuple[DecodedWord, ...]
     score: float
     """Natural log; of the best path for `greedy`, of the beam with its language model for `BeamDecoder`."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The best texts, best first, where several were asked for."""
 
 
 Decoder: TypeAlias = Callable[[NDArray[np.float32]], Decoded]
@@ -97,11 +97,10 @@ def align(log_probs: NDArray[np.float32], labels: list[int], blank: int = 0) -> 
     # A label may follow another one without a blank between them only if they differ.
     skips = np.zeros(num_states, bool)
     skips[3::2] = states[3::2] != states[1:-2:2]
-    emissions = log_probs[:, states].astype(np.float64)
     scores = np.full(num_states, -np.inf)
     came_from = np.zeros((len(log_probs), num_states), np.int8)
     if len(log_probs):
-        scores[:2] = emissions[0, :2]
+        scores[:2] = log_probs[0, states[:2]]
     for frame in range(1, len(log_probs)):
         options = np.full((3, num_states), -np.inf)
         options[0] = scores
@@ -109,87 +108,18 @@ def align(log_probs: NDArray[np.float32], labels: list[int], blank: int = 0) -> 
         options[2, 2:] = np.where(skips[2:], scores[:-2], -np.inf)
         choice = options.argmax(axis=0)
         came_from[frame] = choice
-        scores = np.take_along_axis(options, choice[None], axis=0)[0] + emissions[frame]
+        scores = np.take_along_axis(options, choice[None], axis=0)[0] + log_probs[frame, states]
     state = num_states - 1 - int(scores[-2:][::-1].argmax()) if labels else 0
     if not np.isfinite(scores[state]):
         raise ValueError(f"{len(labels)} labels cannot be aligned with {len(log_probs)} frames")
     path = np.empty(len(log_probs), np.int64)
     for frame in range(len(log_probs) - 1, -1, -1):
         path[frame] = state
-        state -= came_from[frame, state]
+        state -= int(came_from[frame, state])
     label_states = np.arange(1, num_states, 2)
     starts = np.searchsorted(path, label_states, side="left")
     ends = np.searchsorted(path, label_states, side="right")
     peaks = np.array(
-        [emissions[a:b, s].max() for a, b, s in zip(starts, ends, label_states, strict=True)], np.float64
+        [log_probs[a:b, s].max() for a, b, s in zip(starts, ends, labels, strict=True)], np.float64
     )
     return Alignment(np.asarray(labels, np.int64), starts, ends, peaks)
-
-
-class BeamDecoder:
-    """CTC prefix beam search, optionally with a KenLM word n-gram, by the ctc-beam-decoder package.
-
-    The words' frames and confidences come from aligning the winning text. Raises MissingExtraError if the
-    package is absent, InputNotFoundError or ModelError for a language model that is missing or unreadable,
-    ConfigError for a number out of range.
-    """
-
-    def __init__(
-        self,
-        alphabet: Alphabet,
-        language_model: Path | None = None,
-        *,
-        beam_width: int = 64,
-        alpha: float = 0.5,
-        beta: float = 1.0,
-        unigrams: list[str] | None = None,
-    ) -> None:
-        if not 1 <= beam_width <= 10_000:
-            raise ConfigError(
-                tr(
-                    f"ширина луча {beam_width}: нужно от 1 до 10000",
-                    f"beam width {beam_width}: must be 1 to 10000",
-                )
-            )
-        if language_model is not None and not language_model.is_file():
-            raise InputNotFoundError(
-                tr(f"нет языковой модели {language_model}", f"no language model {language_model}")
-            )
-        self._alphabet = alphabet
-        self._beam_width = beam_width
-        options: dict[str, Any] = {}
-        if language_model is not None:
-            options = {"kenlm_model_path": language_model, "alpha": alpha, "beta": beta, "unigrams": unigrams}
-        try:
-            from ctc_beam_decoder import BeamSearchDecoder
-
-            # The empty string is what the package takes for the blank.
-            self._search = BeamSearchDecoder(["", *alphabet.symbols[1:]], **options)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(
-                tr(
-                    f"языковая модель {language_model} не читается: {reason}",
-                    f"language model {language_model} cannot be read: {reason}",
-                )
-            ) from error
-        # No wheel, no library inside it, or one built for a newer system.
-        except (ImportError, OSError, RuntimeError) as error:
-            raise MissingExtraError(
-                tr(
-                    f"нет лучевого поиска ({error}); поставьте: pip install ctc-beam-decoder",
-                    f"no beam search ({error}); install it: pip install ctc-beam-decoder",
-                )
-            ) from error
-
-    def __call__(self, log_probs: NDArray[np.float32]) -> Decoded:
-        """Decode log_probs (T, V), natural log, into the best text found."""
-        if len(log_probs) == 0:
-            return Decoded("", (), 0.0)
-        beams = self._search.decode_beams(log_probs, beam_width=self._beam_width, prune_history=True)
-        if not beams:
-            return Decoded("", (), 0.0)
-        text, *_, score = beams[0]
-        text = " ".join(text.split())
-        found = align(log_probs, self._alphabet.encode(text), self._alphabet.blank)
-        return Decoded(text, _words(found, self._alphabet), float(score))

@@ -100,7 +100,7 @@ def export_onnx(checkpoint: Checkpoint, path: Path, precision: Precision = "int8
         "normalization": "utterance",
         "precision": precision,
         "provenance": checkpoint.provenance,
-        "decoding": {},
+        "decoding": checkpoint.decoding,
     }
     model = _assemble(graph, config, len(checkpoint.alphabet), metadata)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,9 @@ def read_onnx(path: Path | None = None) -> Checkpoint:
             )
         ) from error
     tensors = {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in weights.items()}
-    return Checkpoint(described.config, described.alphabet, tensors, described.provenance)
+    return Checkpoint(
+        described.config, described.alphabet, tensors, described.provenance, decoding=described.decoding
+    )
 
 
 def _weight(stored: dict[str, NDArray[np.generic]], name: str) -> Array:

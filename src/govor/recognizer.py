@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.audio import Samples, Source, from_array, read_blocks
-from govor.decoding import BeamDecoder, Decoded, Decoder, greedy
+from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
+from govor.confidence import Calibration, calibration_from_json, word_features
+from govor.decoding import Decoded, Decoder, greedy
 from govor.errors import ConfigError, MissingExtraError
 from govor.features import extract
 from govor.language import tr
 from govor.onnx_model import OnnxModel, load_onnx_model
 from govor.transcript import Segment, Transcript, Word
+from govor.word_times import Offsets, offsets_from_json, word_times
 
 # A longer recording is recognised window by window, cut at the quietest place near each window's end.
 WINDOW_SECONDS = 25.0
@@ -37,18 +40,21 @@ class Recognizer:
     def transcribe(
         self,
         source: Source | NDArray[Any],
-        decoder: str | Decoder = "greedy",
+        decoder: str | Decoder = "auto",
         sample_rate: int | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> Transcript:
         """Recognise a path, bytes, a binary stream, or an array (N,) or (N, C) of `sample_rate` Hz.
 
-        `decoder` is ``greedy``, ``beam``, or any callable from log_probs (T, V) to `Decoded`; without the
-        package for ``beam`` the greedy text comes with a warning. `on_progress` is told the seconds done
-        after each part. Memory does not grow with the recording's length, unless it is given as an array.
+        `decoder` is ``greedy``; ``beam`` (with the shipped language model); ``auto``, which is ``beam`` where
+        the package and that model are there and ``govor tune`` has set the weights, else ``greedy``; or any
+        callable from log_probs (T, V) to `Decoded`, such as `beam_decoder` makes. Where ``beam`` is not
+        possible the greedy text comes with a warning. `on_progress` is told the seconds done after each part.
+        Memory does not grow with the recording's length, unless it is given as an array.
         Raises InputNotFoundError, AudioError, ModelError, ConfigError.
         """
         decode, note = self.decoder(decoder)
+        calibration = self.calibration(decoder)
         warnings = [note] if note else []
         path: str | None = None
         blocks: Iterable[Samples]
@@ -69,7 +75,7 @@ class Recognizer:
         done = 0
         windows = cut_windows(blocks, rate)
         while batch := list(islice(windows, BATCH_WINDOWS)):
-            segments += self._segments(batch, decode)
+            segments += self._segments(batch, decode, calibration)
             start, samples = batch[-1]
             done = start + len(samples)
             if on_progress is not None:
@@ -77,43 +83,72 @@ class Recognizer:
         text = " ".join(segment.text for segment in segments)
         return Transcript(text, tuple(segments), done / rate, path, tuple(warnings))
 
-    def _segments(self, windows: list[tuple[int, Samples]], decode: Decoder) -> Iterator[Segment]:
+    @property
+    def offsets(self) -> Offsets:
+        """How word times are corrected, as calibrated for this model."""
+        return offsets_from_json(self.model.decoding.get("times"))
+
+    def calibration(self, decoder: str | Decoder) -> Calibration | None:
+        """Return what turns letter probabilities into confidences, if the model has it for that decoder."""
+        decode, _ = self.decoder(decoder)
+        if isinstance(decode, BeamDecoder):
+            name = "beam"
+        elif isinstance(decoder, str):
+            name = "greedy"
+        else:
+            return None
+        return calibration_from_json(self.model.decoding.get("confidence"), name)
+
+    def _segments(
+        self, windows: list[tuple[int, Samples]], decode: Decoder, calibration: Calibration | None
+    ) -> Iterator[Segment]:
         features = self.model.config.features
         parts = [extract(samples, features) for _, samples in windows]
         all_log_probs = self.model.log_probs([part.values for part in parts])
         for (first, samples), part, log_probs in zip(windows, parts, all_log_probs, strict=True):
             offset = first / features.sample_rate
             duration = len(samples) / features.sample_rate
-            segment = self._segment(decode(log_probs), part.times, offset, duration)
+            segment = self._segment(decode(log_probs), log_probs, calibration, part.times, offset, duration)
             if segment is not None:
                 yield segment
 
     def _segment(
-        self, decoded: Decoded, times: NDArray[Any], offset: float, duration: float
+        self,
+        decoded: Decoded,
+        log_probs: NDArray[np.float32],
+        calibration: Calibration | None,
+        times: NDArray[Any],
+        offset: float,
+        duration: float,
     ) -> Segment | None:
         if not decoded.words:
             return None
-        stride = self.model.config.network.stride
-        shift = self.model.config.features.frame_shift
-        words = []
-        for word in decoded.words:
-            # Looked up, not multiplied: silence removal leaves gaps between neighbouring frames.
-            last = min(word.end * stride, len(times)) - 1
-            start = min(float(times[word.start * stride]), duration)
-            end = min(float(times[last]) + shift, duration)
-            words.append(Word(word.text, offset + start, offset + end, word.confidence))
-        confidence = sum(word.confidence for word in words) / len(words)
-        return Segment(words[0].start, words[-1].end, decoded.text, tuple(words), confidence)
+        confidences = [word.confidence for word in decoded.words]
+        if calibration is not None:
+            confidences = calibration.apply(word_features(decoded.words, log_probs)).tolist()
+        spans = word_times(
+            decoded.words,
+            times,
+            self.model.config.network.stride,
+            self.model.config.features.frame_shift,
+            duration,
+            self.offsets,
+        )
+        words = tuple(
+            Word(word.text, offset + start, offset + end, confidence)
+            for word, (start, end), confidence in zip(decoded.words, spans, confidences, strict=True)
+        )
+        confidence = sum(confidences) / len(words)
+        return Segment(words[0].start, words[-1].end, decoded.text, words, confidence, decoded.alternatives)
 
-    def transcribe_features(
-        self, values: NDArray[np.float32], decoder: str | Decoder = "greedy"
-    ) -> Transcript:
+    def transcribe_features(self, values: NDArray[np.float32], decoder: str | Decoder = "auto") -> Transcript:
         """Recognise ready features (T, F), not normalised. Times count the frames, silence being cut out."""
         decode, note = self.decoder(decoder)
         shift = self.model.config.features.frame_shift
         duration = len(values) * shift
         (log_probs,) = self.model.log_probs([values])
-        segment = self._segment(decode(log_probs), np.arange(len(values)) * shift, 0.0, duration)
+        times = np.arange(len(values)) * shift
+        segment = self._segment(decode(log_probs), log_probs, self.calibration(decoder), times, 0.0, duration)
         segments = (segment,) if segment is not None else ()
         text = segment.text if segment is not None else ""
         return Transcript(text, segments, duration, warnings=(note,) if note else ())
@@ -122,11 +157,11 @@ class Recognizer:
         """Return the decoder of that name, kept for the next call, and a warning or ""."""
         if callable(decoder):
             return decoder, ""
-        if decoder not in ("greedy", "beam"):
+        if decoder not in ("auto", "greedy", "beam"):
             raise ConfigError(
                 tr(
-                    f"неизвестный декодер {decoder!r}: greedy или beam",
-                    f"no decoder {decoder!r}: greedy or beam",
+                    f"неизвестный декодер {decoder!r}: auto, greedy или beam",
+                    f"no decoder {decoder!r}: auto, greedy or beam",
                 )
             )
         if decoder not in self._decoders:
@@ -137,17 +172,43 @@ class Recognizer:
         def plain(log_probs: NDArray[np.float32]) -> Decoded:
             return greedy(log_probs, self.model.alphabet)
 
-        if name == "greedy":
+        # Weights that suit another model make words out of silence, so only a tuned one gets them unasked.
+        tuned = {"alpha", "beta"} <= self.model.decoding.keys()
+        if name == "greedy" or (name == "auto" and not (tuned and shipped_language_model())):
             return plain, ""
-        known = {
-            key: self.model.decoding[key]
-            for key in ("beam_width", "alpha", "beta")
-            if key in self.model.decoding
-        }
         try:
-            return BeamDecoder(self.model.alphabet, **known), ""
+            return self.beam_decoder(shipped_language_model()), ""
         except MissingExtraError as error:
-            return plain, tr(f"{error}; взят жадный декодер", f"{error}; the greedy decoder was used")
+            note = tr(f"{error}; взят жадный декодер", f"{error}; the greedy decoder was used")
+            return plain, "" if name == "auto" else note
+
+    def beam_decoder(
+        self,
+        language_model: Path | None,
+        *,
+        hotwords: Sequence[str] = (),
+        num_alternatives: int = 1,
+        **weights: float | None,
+    ) -> BeamDecoder:
+        """Make a decoder of this model with a language model (.klm, .arpa) or none, for `transcribe`.
+
+        `weights` are fields of `BeamSettings`; those absent or None are as tuned for this model.
+        Raises what `BeamDecoder` does.
+        """
+        known = {name.name for name in fields(BeamSettings)}
+        tuned = {name: value for name, value in self.model.decoding.items() if name in known}
+        given = {name: value for name, value in weights.items() if value is not None}
+        try:
+            settings = BeamSettings(**{**tuned, **given})
+        except TypeError as error:
+            raise ConfigError(f"{self.model.name}: {error}") from error
+        return BeamDecoder(
+            self.model.alphabet,
+            language_model,
+            settings,
+            hotwords=hotwords,
+            num_alternatives=num_alternatives,
+        )
 
 
 def cut_windows(blocks: Iterable[Samples], sample_rate: int) -> Iterator[tuple[int, Samples]]:

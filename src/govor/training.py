@@ -30,7 +30,7 @@ from govor.decoding import greedy
 from govor.errors import ConfigError, ModelError
 from govor.language import tr
 from govor.metrics import score
-from govor.model import AcousticNetwork
+from govor.model import AcousticNetwork, flushed_denormals
 from govor.text import Alphabet
 from govor.training_report import EpochReport, Example, spread, tensorboard_writer, write_report
 
@@ -87,8 +87,6 @@ class Trainer:
         self.config, self.train_set, self.dev_set = config, train, dev
         self.output, self.alphabet = output, alphabet
         self.provenance = provenance or {}
-        # Padding drives gradients into denormal numbers, which cost a CPU a factor of five.
-        torch.set_flush_denormal(True)
         torch.manual_seed(config.training.seed)
         self.model = AcousticNetwork(config.network, len(alphabet))
         if init is not None:
@@ -153,6 +151,7 @@ class Trainer:
         restore_optimizer(self.optimizer, self.names, state)
         self.progress = _Progress(**checkpoint.progress["progress"])
 
+    @flushed_denormals()
     def run(self, observer: Observer) -> None:
         """Train to the last epoch. KeyboardInterrupt saves and is raised again."""
         writer = tensorboard_writer(self.output, self.progress.epoch)

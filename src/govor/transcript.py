@@ -16,7 +16,7 @@ class Word:
     """Seconds from the start of the recording."""
     end: float
     confidence: float
-    """0 to 1: how sure the network was of the letters, not yet calibrated."""
+    """0 to 1: how likely the word is right, if the model was calibrated; else how sure of its letters."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; times to the millisecond."""
@@ -26,6 +26,19 @@ class Word:
             "end": round(self.end, 3),
             "confidence": round(self.confidence, 4),
         }
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of several texts that the same sound may have been."""
+
+    text: str
+    score: float
+    """Natural log of its weight, the language model's part included; only differences mean something."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {"text": self.text, "score": round(self.score, 3)}
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,8 @@ class Segment:
     words: tuple[Word, ...]
     confidence: float
     """Mean of the words' confidences."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The best texts, best first, where several were asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; times to the millisecond."""
@@ -63,15 +78,32 @@ class Transcript:
     """The input's path as it was given; None for bytes, streams and arrays."""
     warnings: tuple[str, ...] = ()
     """What the user should know, such as a file that breaks off; a line each."""
+    finished: str | None = None
+    """The text as `govor.text_finishing` makes it pleasant to read, where that was asked for."""
 
     @property
     def words(self) -> tuple[Word, ...]:
         """All words in the order they were spoken."""
         return tuple(word for segment in self.segments for word in segment.words)
 
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The best texts of the whole recording, best first; as many as each segment was asked for."""
+        lists = [segment.alternatives for segment in self.segments if segment.alternatives]
+        best = [Alternative("", 0.0)] if lists else []
+        for options in lists:
+            joined = [
+                Alternative(f"{before.text} {option.text}".strip(), before.score + option.score)
+                for before in best
+                for option in options
+            ]
+            joined.sort(key=lambda alternative: -alternative.score)
+            best = joined[: max(map(len, lists))]
+        return tuple(best)
+
     def to_txt(self) -> str:
-        """Return the words alone, in one line."""
-        return self.text
+        """Return the words alone, in one line, finished where that was asked for."""
+        return self.text if self.finished is None else self.finished
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object: ``audio_filepath`` first, then duration, text, segments; warnings if any."""
@@ -81,6 +113,10 @@ class Transcript:
             "text": self.text,
             "segments": [segment.to_json() for segment in self.segments],
         }
+        if self.alternatives:
+            row["alternatives"] = [alternative.to_json() for alternative in self.alternatives]
+        if self.finished is not None:
+            row["finished"] = self.finished
         if self.warnings:
             row["warnings"] = list(self.warnings)
         return row

@@ -10,16 +10,19 @@ import typer
 from govor import __version__
 from govor.cli import (
     adapt,
+    align,
     corpus,
     devices,
     download,
     evaluate,
     export,
     features,
+    lm,
     prepare,
     record,
     train,
     transcribe,
+    tune,
 )
 from govor.cli.console import ExitCode, Terminal, limit_threads
 from govor.errors import GovorError
@@ -40,9 +43,11 @@ app = typer.Typer(
 )
 
 app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
+app.command("align", help=align.HELP)(align.align)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("train", help=train.HELP)(train.train)
 app.command("adapt", help=adapt.HELP)(adapt.adapt)
+app.command("tune", help=tune.HELP)(tune.tune)
 app.command("export", help=export.HELP)(export.export)
 app.command("record", help=record.HELP)(record.record)
 app.command("devices", help=devices.HELP)(devices.devices)
@@ -50,6 +55,7 @@ app.command("features", help=features.HELP)(features.features)
 app.add_typer(download.app, name="download")
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(lm.app, name="lm")
 
 
 def _show_version(asked: bool) -> None:

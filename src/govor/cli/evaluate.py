@@ -11,8 +11,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from govor.cli.console import ExitCode, Terminal
-from govor.cli.options import Model, Quiet, example
-from govor.cli.transcribe import Decoder, DecoderName
+from govor.cli.decoder_choice import DecoderChoice
+from govor.cli.options import (
+    Alpha,
+    BeamWidth,
+    Beta,
+    Decoder,
+    DecoderName,
+    HotWords,
+    HotWordWeight,
+    LanguageModel,
+    Model,
+    NoLanguageModel,
+    Quiet,
+    example,
+)
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -30,7 +43,14 @@ HELP = example(
 def evaluate(
     manifest: Annotated[Path, typer.Argument(help=tr("Манифест JSONL.", "A JSONL manifest."))],
     model: Model = None,
-    decoder: Decoder = DecoderName.greedy,
+    decoder: Decoder = DecoderName.auto,
+    lm: LanguageModel = None,
+    no_lm: NoLanguageModel = False,
+    hotwords: HotWords = None,
+    hotword_weight: HotWordWeight = None,
+    beam_width: BeamWidth = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
     json_output: Annotated[
         Path | None,
         typer.Option(
@@ -57,11 +77,14 @@ def evaluate(
     for line in bad:
         terminal.fail(f"{line.place}: {line.reason}")
     recognizer = load_model(model)
+    choice = DecoderChoice(decoder, lm, no_lm, hotwords, hotword_weight, 1, beam_width, alpha, beta).decoder(
+        recognizer
+    )
     with terminal.progress(tr("распознавание", "recognising")) as update:
-        evaluation = run(utterances, recognizer, decoder.value, update)
+        evaluation = run(utterances, recognizer, choice, update)
     for failure in evaluation.failures:
         terminal.fail(f"{failure.id}: {failure.reason}")
-    _, note = recognizer.decoder(decoder.value)
+    _, note = recognizer.decoder(choice)
     damage = [warning for warning in evaluation.warnings if warning != note]
     if note:
         terminal.warn(note)

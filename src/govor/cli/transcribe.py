@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from govor.cli.console import ExitCode, Terminal
-from govor.cli.options import Model, Quiet, example
+from govor.cli.decoder_choice import DecoderChoice
+from govor.cli.options import (
+    Alpha,
+    Alternatives,
+    BeamWidth,
+    Beta,
+    Decoder,
+    DecoderName,
+    FalseAccepts,
+    FormatText,
+    HotWords,
+    HotWordWeight,
+    LanguageModel,
+    Model,
+    NoLanguageModel,
+    Phrases,
+    Quiet,
+    example,
+)
 from govor.errors import GovorError
 from govor.language import tr
 
 if TYPE_CHECKING:
+    from govor.decoding import Decoder as DecodeFunction
     from govor.recognizer import Recognizer
     from govor.transcript import Transcript
 
@@ -34,45 +54,55 @@ class Format(str, Enum):
     jsonl = "jsonl"
 
 
-class DecoderName(str, Enum):
-    """How log-probabilities become words."""
-
-    greedy = "greedy"
-    beam = "beam"
-
-
-Decoder = Annotated[
-    DecoderName,
-    typer.Option(
-        help=tr(
-            "greedy быстрее; beam ищет лучший текст.", "greedy is quicker; beam searches for the best text."
-        )
-    ),
-]
-
-
 def transcribe(
     files: Annotated[list[str], typer.Argument(help=tr("Записи.", "Recordings."))],
     format: Annotated[
         Format, typer.Option("--format", "-f", help=tr("Вид вывода.", "Form of the output."))
     ] = Format.txt,
     model: Model = None,
-    decoder: Decoder = DecoderName.greedy,
+    decoder: Decoder = DecoderName.auto,
+    lm: LanguageModel = None,
+    no_lm: NoLanguageModel = False,
+    hotwords: HotWords = None,
+    hotword_weight: HotWordWeight = None,
+    alternatives: Alternatives = 1,
+    beam_width: BeamWidth = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
+    phrases: Phrases = None,
+    false_accepts: FalseAccepts = None,
+    format_text: FormatText = False,
     quiet: Quiet = False,
 ) -> int:
     """Recognise recordings."""
     from govor.recognizer import load_model
+    from govor.text_finishing import finish
 
     terminal = Terminal(quiet)
     recognizer = load_model(model)
-    _, note = recognizer.decoder(decoder.value)
+    choice = DecoderChoice(
+        decoder,
+        lm,
+        no_lm,
+        hotwords,
+        hotword_weight,
+        alternatives,
+        beam_width,
+        alpha,
+        beta,
+        phrases,
+        false_accepts,
+    ).decoder(recognizer)
+    _, note = recognizer.decoder(choice)
     if note:
         terminal.warn(note)
     failed = 0
     printed: list[Transcript] = []
     for path in files:
         try:
-            transcript = _recognize(recognizer, path, decoder.value, terminal)
+            transcript = _recognize(recognizer, path, choice, terminal)
+            if format_text:
+                transcript = replace(transcript, finished=finish(transcript.text))
         except GovorError as error:
             terminal.fail(str(error))
             failed += 1
@@ -97,7 +127,9 @@ def transcribe(
     return ExitCode.SOME_FAILED if failed else ExitCode.FINE
 
 
-def _recognize(recognizer: Recognizer, path: str, decoder: str, terminal: Terminal) -> Transcript:
+def _recognize(
+    recognizer: Recognizer, path: str, decoder: str | DecodeFunction, terminal: Terminal
+) -> Transcript:
     from govor.audio import probe_duration
 
     total = probe_duration(path)

@@ -1,0 +1,165 @@
+"""Speed, memory and accuracy of the decoders on one set of log-probabilities.
+
+    python benchmarks/decoding.py --manifest dev.jsonl [--model M] [--lm ru.klm] [--every 5] [--peer PYTHON]
+
+Each row runs in a process of its own, so that its peak memory is its own. ``--peer`` names an interpreter
+with kenlm, pygtrie, hypothesis and pyctcdecode (``--no-deps``, as it asks for numpy<2); it gets the same
+log-probabilities, model file, vocabulary and weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+WIDTHS = (8, 32, 128)
+
+
+def peak_megabytes() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Counts from the start of this program; ru_maxrss is never below what its parent had.
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def run(job: dict[str, object]) -> None:
+    """Decode a prepared set in this process and print the result as JSON."""
+    import numpy as np
+
+    with np.load(str(job["set"])) as archive:
+        log_probs = [archive[str(i)] for i in range(len(archive.files))]
+    before = peak_megabytes()
+    started = time.perf_counter()
+    decode = {"greedy": make_greedy, "govor": make_govor, "pyctcdecode": make_pyctcdecode}[str(job["name"])](
+        job
+    )
+    loaded = time.perf_counter() - started
+    started = time.process_time()
+    texts = [decode(one) for one in log_probs]
+    seconds = time.process_time() - started
+    print(
+        json.dumps(
+            {"texts": texts, "seconds": seconds, "load": loaded, "before": before, "peak": peak_megabytes()}
+        )
+    )
+
+
+def make_greedy(_: dict[str, object]):  # type: ignore[no-untyped-def]
+    from govor.decoding import greedy
+    from govor.text import Alphabet
+
+    alphabet = Alphabet()
+    return lambda log_probs: greedy(log_probs, alphabet).text
+
+
+def make_govor(job: dict[str, object]):  # type: ignore[no-untyped-def]
+    from govor.beam import BeamDecoder, BeamSettings
+    from govor.text import Alphabet
+
+    lm = Path(str(job["lm"])) if job["lm"] else None
+    return BeamDecoder(Alphabet(), lm, BeamSettings(**job["weights"])).text  # type: ignore[arg-type]
+
+
+def make_pyctcdecode(job: dict[str, object]):  # type: ignore[no-untyped-def]
+    from pyctcdecode import build_ctcdecoder
+
+    weights = dict(job["weights"])  # type: ignore[call-overload]
+    options = {}
+    if job["lm"]:
+        options = {
+            "kenlm_model_path": job["lm"],
+            "unigrams": Path(str(job["words"])).read_text(encoding="utf-8").split(),
+            "alpha": weights["alpha"],
+            "beta": weights["beta"],
+            "unk_score_offset": weights["unknown"],
+        }
+    decoder = build_ctcdecoder(["", *str(job["letters"])], **options)
+    width = weights["beam_width"]
+    return lambda log_probs: " ".join(decoder.decode(log_probs, beam_width=width).split())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--lm", type=Path)
+    parser.add_argument("--every", type=int, default=5, help="take every n-th utterance")
+    parser.add_argument("--peer", help="python with pyctcdecode and kenlm")
+    arguments = parser.parse_args()
+
+    import numpy as np
+
+    from govor.beam import shipped_language_model
+    from govor.features import load_features
+    from govor.language_model import read_vocabulary
+    from govor.manifest import read_manifest
+    from govor.metrics import score
+    from govor.recognizer import load_model
+    from govor.text import normalize
+
+    recognizer = load_model(arguments.model)
+    lm = arguments.lm or shipped_language_model()
+    utterances = [row for row in read_manifest(arguments.manifest) if row.features][:: arguments.every]
+    settings = recognizer.beam_decoder(lm).settings
+    seconds = sum(row.duration for row in utterances)
+    print(f"{len(utterances)} utterances, {seconds / 60:.1f} min, LM {lm}, {settings}")
+    print("| decoder | LM | beam | real-time factor | load, s | peak RSS, MB | WER | CER |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        words, archive = Path(folder) / "words.txt", Path(folder) / "set.npz"
+        words.write_text("\n".join(read_vocabulary(lm)) if lm else "", encoding="utf-8")
+        arrays = {
+            str(i): recognizer.model.log_probs([load_features(row.features)])[0]
+            for i, row in enumerate(utterances)
+            if row.features
+        }
+        np.savez(archive, **arrays)
+        texts: dict[tuple[str, object, int], list[str]] = {}
+        jobs: list[tuple[str, Path | None, int]] = [("greedy", None, 1)]
+        for name in ("govor", "pyctcdecode") if arguments.peer else ("govor",):
+            jobs += [(name, model, width) for model in (None, lm) for width in WIDTHS]
+        for name, model, width in jobs:
+            weights = {"beam_width": width, "alpha": settings.alpha, "beta": settings.beta}
+            weights["unknown"] = settings.unknown
+            job = {
+                "name": name,
+                "set": str(archive),
+                "lm": str(model) if model else None,
+                "words": str(words),
+            }
+            job |= {"weights": weights, "letters": "".join(recognizer.model.alphabet.symbols[1:])}
+            program = arguments.peer if name == "pyctcdecode" else sys.executable
+            done = subprocess.run(
+                [program, __file__, "--job", json.dumps(job)], capture_output=True, text=True, check=True
+            )
+            found = json.loads(done.stdout.strip().splitlines()[-1])
+            texts[name, model, width] = found["texts"]
+            scores = score([normalize(row.text) for row in utterances], found["texts"])
+            print(
+                f"| {name} | {'yes' if model else 'no'} | {width} | {found['seconds'] / seconds:.5f} "
+                f"| {found['load']:.2f} | {found['peak']:.0f} | {scores.words.rate:.4f} "
+                f"| {scores.characters.rate:.4f} |",
+                flush=True,
+            )
+        for name, model, width in jobs:
+            if name == "pyctcdecode":
+                pairs = zip(texts[name, model, width], texts["govor", model, width], strict=True)
+                same = sum(a == b for a, b in pairs)
+                print(f"beam {width}, LM {'yes' if model else 'no'}: same text {same} of {len(utterances)}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--job"]:
+        run(json.loads(sys.argv[2]))
+    else:
+        main()

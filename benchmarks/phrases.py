@@ -1,0 +1,153 @@
+"""Closed phrase lists measured: accuracy and false accepts on recordings, and the time they take.
+
+    python benchmarks/phrases.py [--model m.onnx] [--manifest data/test_unseen_speaker.jsonl] [--commands]
+    [--speed]
+
+``--manifest``: the recordings' own sentences are the list. In-list: how many are found and accepted.
+Out-of-list: each recording is heard again with its own sentence taken off the list; an acceptance is then
+false. ``--commands``: festival and espeak-ng speak commands.txt (in-list) and other_phrases.txt
+(out-of-list), festival's also with changed voices, rooms and noise. ``--speed``: 5,000 phrases, an utterance
+of 3 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govor.audio import from_array
+from govor.features import extract, load_features
+from govor.manifest import read_manifest
+from govor.phrase_list import parse_phrases, read_phrases
+from govor.phrase_thresholds import Thresholds, model_thresholds
+from govor.phrases import EXTRA_LETTERS, PhraseDecoder
+from govor.recognizer import Recognizer, load_model
+from govor.text import normalize
+
+HERE = Path(__file__).parent
+RATES = (0.01, 0.03, 0.1)
+
+
+def report(
+    name: str, rows: list[tuple[bool, float, int, float, int]], table: Thresholds, list_size: int
+) -> None:
+    """Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one."""
+    right, inside, inside_length, outside, outside_length = map(np.array, zip(*rows, strict=True))
+    cells = []
+    for rate in RATES:
+        accepted = np.mean(right & (inside >= table.at(rate, list_size, inside_length)))
+        false = np.mean(outside >= table.at(rate, list_size, outside_length))
+        cells.append(f"{rate:.2f}: {accepted:.4f} / {false:.4f}")
+    print(
+        f"{name:32s} {len(rows):4d} | most likely {right.mean():.4f} | asked: in-list / false  "
+        + "  ".join(cells)
+    )
+
+
+def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
+    utterances = [each for each in read_manifest(manifest) if each.features is not None]
+    phrases = parse_phrases(sorted({normalize(each.text) for each in utterances}))
+    table = model_thresholds(recognizer.model.decoding)
+    decoder = PhraseDecoder(phrases, recognizer.model.alphabet, thresholds=table)
+    texts = [phrase.text for phrase in phrases]
+    lengths = np.array([len(text) for text in texts]) + EXTRA_LETTERS
+    rows = []
+    for utterance in utterances:
+        (log_probs,) = recognizer.model.log_probs([load_features(utterance.features)])
+        scores = decoder.tree.scores(log_probs)
+        garbage = log_probs.max(axis=1).sum(dtype=np.float64)
+        own = texts.index(normalize(utterance.text))
+        best = int(scores.argmax())
+        inside = (scores[best] - garbage) / lengths[best]
+        scores[own] = -np.inf
+        other = int(scores.argmax())
+        outside = (scores[other] - garbage) / lengths[other]
+        rows.append((best == own, inside, len(texts[best]), outside, len(texts[other])))
+    report(f"{manifest.stem}, {len(texts)} phrases", rows, table, len(texts))
+
+
+def commands(recognizer: Recognizer) -> None:
+    from govor.corpora.speech import speak_espeak, speak_festival
+    from govor.corpora.variation import draw_variation, vary
+
+    config = recognizer.model.config.features
+    table = model_thresholds(recognizer.model.decoding)
+    listed, others = read_phrases(HERE / "commands.txt"), read_phrases(HERE / "other_phrases.txt")
+    decoder = PhraseDecoder(listed, recognizer.model.alphabet, thresholds=table)
+
+    def listen(sound: NDArray[np.float32], rate: int) -> tuple[str, float]:
+        samples = from_array(sound, rate, config.sample_rate).samples
+        (log_probs,) = recognizer.model.log_probs([extract(samples, config).values])
+        match = decoder.match(log_probs)
+        return match.phrase.text, match.ratio
+
+    for voice in ("festival", "festival, varied", "espeak-ng"):
+        rng = np.random.default_rng(1)
+        heard = []
+        for phrases in (listed, others):
+            pairs = [(str(i), phrase.text) for i, phrase in enumerate(phrases)]
+            spoken = speak_festival(pairs, []) if voice.startswith("festival") else speak_espeak(pairs, [])
+            results = []
+            for speech in spoken:
+                sound, rate = speech.waveform, speech.sample_rate
+                if voice.endswith("varied"):
+                    variation = replace(draw_variation(rng), telephone=False)
+                    sound, rate = vary(sound, rate, config.sample_rate, variation), config.sample_rate
+                found, ratio = listen(sound, rate)
+                results.append((found == speech.text, ratio, len(found)))
+            heard.append(results)
+        rows = [(*inside, *outside[1:]) for inside, outside in zip(*heard, strict=True)]
+        report(voice, rows, table, len(listed))
+
+
+def speed(recognizer: Recognizer) -> None:
+    rng = np.random.default_rng(1)
+    verbs = ("включи", "выключи", "открой", "закрой", "подними", "опусти", "сделай", "поставь", "найди")
+    things = ("свет", "лампу", "музыку", "дверь", "окно", "шторы", "чайник", "телевизор", "радио", "фильм")
+    places = [f"в комнате {number}" for number in range(1, 60)]
+    lines = sorted({f"{v} {t} {p}" for v in verbs for t in things for p in places})
+    chosen = [lines[i] for i in rng.choice(len(lines), 5000, replace=False)]
+    started = time.perf_counter()
+    decoder = PhraseDecoder(parse_phrases(chosen), recognizer.model.alphabet)
+    built = time.perf_counter() - started
+    num_frames = round(
+        3 / (recognizer.model.config.features.frame_shift * recognizer.model.config.network.stride)
+    )
+    logits = rng.normal(size=(num_frames, len(recognizer.model.alphabet))) * 3
+    log_probs = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    wall, cpu = [], []
+    for _ in range(20):
+        begun, begun_cpu = time.perf_counter(), time.process_time()
+        decoder.match(log_probs)
+        wall.append(time.perf_counter() - begun)
+        cpu.append(time.process_time() - begun_cpu)
+    print(
+        f"5000 phrases, {len(decoder.tree)} nodes, {num_frames} frames: "
+        f"{1000 * np.median(cpu):.1f} ms of processor, "
+        f"{1000 * min(wall):.1f} ms by the clock at best; list compiled in {built:.2f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--manifest", type=Path, nargs="*", default=[])
+    parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    arguments = parser.parse_args()
+    recognizer = load_model(arguments.model)
+    for manifest in arguments.manifest:
+        own_sentences(recognizer, manifest)
+    if arguments.commands:
+        commands(recognizer)
+    if arguments.speed:
+        speed(recognizer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Forced alignment: when each word of a known text is said in a recording."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govor.audio import Source, from_array, read_blocks
+from govor.decoding import _words, align
+from govor.errors import AudioError, ConfigError, ManifestError
+from govor.features import extract
+from govor.language import tr
+from govor.numbers import digits_to_words
+from govor.recognizer import Recognizer, cut_windows
+from govor.text import is_speakable, normalize
+from govor.transcript import Word
+from govor.word_times import Offsets, word_times
+
+# Steps of the alignment kept in memory, a byte each: ten minutes of fluent speech.
+MAX_CELLS = 400_000_000
+
+
+@dataclass(frozen=True)
+class AlignedText:
+    """A text over a recording."""
+
+    words: tuple[Word, ...]
+    """Each word of the text in order. The confidence is of the letters, not calibrated."""
+    duration: float
+    """Seconds of audio."""
+    score: float
+    """Mean log-probability of the letters at their peaks: near 0 if the text fits, below -3 if hardly."""
+    audio_filepath: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object; times to the millisecond."""
+        return {
+            "audio_filepath": self.audio_filepath,
+            "duration": round(self.duration, 4),
+            "score": round(self.score, 4),
+            "words": [word.to_json() for word in self.words],
+        }
+
+    def to_srt(self) -> str:
+        """Return SubRip subtitles, a word each."""
+        blocks = [
+            f"{number}\n{_clock(word.start)} --> {_clock(word.end)}\n{word.text}\n"
+            for number, word in enumerate(self.words, 1)
+        ]
+        return "\n".join(blocks)
+
+    def to_textgrid(self) -> str:
+        """Return a Praat TextGrid (long form) with one tier, ``words``; pauses are empty intervals."""
+        duration = max(round(self.duration, 3), 0.001)
+        intervals: list[tuple[float, float, str]] = []
+        before = 0.0
+        for word in self.words:
+            start, end = round(max(word.start, before), 3), round(min(word.end, duration), 3)
+            # Praat does not open a tier with an interval of no length.
+            if end <= start:
+                continue
+            if start > before:
+                intervals.append((before, start, ""))
+            intervals.append((start, end, word.text))
+            before = end
+        if before < duration:
+            intervals.append((before, duration, ""))
+        lines = [
+            'File type = "ooTextFile"',
+            'Object class = "TextGrid"',
+            "",
+            "xmin = 0",
+            f"xmax = {duration}",
+            "tiers? <exists>",
+            "size = 1",
+            "item []:",
+            "    item [1]:",
+            '        class = "IntervalTier"',
+            '        name = "words"',
+            "        xmin = 0",
+            f"        xmax = {duration}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for number, (start, end, text) in enumerate(intervals, 1):
+            lines += [
+                f"        intervals [{number}]:",
+                f"            xmin = {start}",
+                f"            xmax = {end}",
+                f'            text = "{text}"',
+            ]
+        return "\n".join(lines) + "\n"
+
+    def render(self, form: str) -> str:
+        """Return it as ``json``, ``srt`` or ``textgrid``, with the final line feed."""
+        if form == "json":
+            return json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
+        return self.to_srt() if form == "srt" else self.to_textgrid()
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
+
+
+def spoken_text(text: str) -> str:
+    """Normalise a text, numbers in words. Raises ManifestError if it cannot be said in Russian."""
+    try:
+        words = digits_to_words(text)
+    except ValueError:
+        words = text
+    if not is_speakable(words):
+        shown = " ".join(text.split())[:60]
+        raise ManifestError(
+            tr(
+                f"в тексте «{shown}» латиница, цифры или нет букв: запишите его русскими словами",
+                f"the text “{shown}” has Latin letters, digits or no letters: write it in Russian words",
+            )
+        )
+    return normalize(words)
+
+
+def align_recording(
+    recognizer: Recognizer,
+    source: Source | NDArray[Any],
+    text: str,
+    offsets: Offsets | None = None,
+    sample_rate: int | None = None,
+) -> AlignedText:
+    """Find when each word of `text` is said in a path, bytes, a stream, or an array of `sample_rate` Hz.
+
+    The most likely CTC path through the whole text (Viterbi). `offsets` None takes the model's. Raises
+    ManifestError if the text cannot be said or does not fit into the recording, ConfigError if both together
+    are too long, and what `Recognizer.transcribe` raises.
+    """
+    model = recognizer.model
+    labels = model.alphabet.encode(spoken_text(text))
+    features, stride = model.config.features, model.config.network.stride
+    rate = features.sample_rate
+    if isinstance(source, np.ndarray):
+        blocks = iter([from_array(source, sample_rate or rate, rate).samples])
+    else:
+        blocks = read_blocks(source, rate)
+    all_log_probs, all_times, num_samples = [], [], 0
+    for first, samples in cut_windows(blocks, rate):
+        part = extract(samples, features)
+        (log_probs,) = model.log_probs([part.values])
+        # A window's last output frame may stand for fewer feature frames; filled up so that places can be
+        # counted.
+        times = np.append(part.times, np.repeat(part.times[-1:], -len(part.times) % stride)) + first / rate
+        all_log_probs.append(log_probs)
+        all_times.append(times)
+        num_samples = first + len(samples)
+    log_probs = (
+        np.concatenate(all_log_probs) if all_log_probs else np.zeros((0, len(model.alphabet)), np.float32)
+    )
+    if not len(log_probs):
+        raise AudioError(tr("в записи нет звука", "there is no sound in the recording"))
+    if len(log_probs) * (2 * len(labels) + 1) > MAX_CELLS:
+        raise ConfigError(
+            tr(
+                f"{num_samples / rate / 60:.0f} минут и {len(labels)} букв: слишком много, разделите запись",
+                f"{num_samples / rate / 60:.0f} minutes, {len(labels)} letters: too much, split it",
+            )
+        )
+    try:
+        found = align(log_probs, labels, model.alphabet.blank)
+    except ValueError as error:
+        raise ManifestError(
+            tr(
+                f"текст ({len(labels)} букв) не помещается в запись ({num_samples / rate:.1f} с)",
+                f"the text ({len(labels)} letters) does not fit into {num_samples / rate:.1f} s of audio",
+            )
+        ) from error
+    decoded = _words(found, model.alphabet)
+    duration = num_samples / rate
+    chosen = recognizer.offsets if offsets is None else offsets
+    spans = word_times(decoded, np.concatenate(all_times), stride, features.frame_shift, duration, chosen)
+    words = tuple(
+        Word(word.text, start, end, word.confidence)
+        for word, (start, end) in zip(decoded, spans, strict=True)
+    )
+    path = str(source) if isinstance(source, (str, Path)) else None
+    return AlignedText(words, duration, float(found.peaks.mean()), path)

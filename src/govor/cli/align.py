@@ -1,0 +1,84 @@
+"""``govor align``: when each word of a known text is said in a recording."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.options import Model, Quiet, example
+from govor.errors import InputNotFoundError, ManifestError
+from govor.language import tr
+
+HELP = example(
+    "Найти, когда в записи сказано каждое слово известного текста.",
+    "Find when each word of a known text is said in a recording.",
+    'govor align речь.wav "добрый вечер" --format srt',
+    "govor align chapter.mp3 chapter.txt --format textgrid --output chapter.TextGrid",
+)
+
+# Below this the text hardly fits what is heard.
+DOUBTFUL_SCORE = -3.0
+
+
+class AlignmentFormat(str, Enum):
+    """What is written."""
+
+    json = "json"
+    srt = "srt"
+    textgrid = "textgrid"
+
+
+def align(
+    file: Annotated[str, typer.Argument(help=tr("Запись.", "A recording."))],
+    text: Annotated[
+        str, typer.Argument(help=tr("Текст или файл .txt с ним.", "The text, or a .txt file of it."))
+    ],
+    format: Annotated[
+        AlignmentFormat, typer.Option("--format", "-f", help=tr("Вид вывода.", "Form of the output."))
+    ] = AlignmentFormat.json,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=tr("Файл; без него на экран.", "A file; printed if absent.")),
+    ] = None,
+    model: Model = None,
+    quiet: Quiet = False,
+) -> int:
+    """Find when each word is said."""
+    from govor.alignment import align_recording
+    from govor.recognizer import load_model
+
+    terminal = Terminal(quiet)
+    wanted = _text(text)
+    aligned = align_recording(load_model(model), file, wanted)
+    if aligned.score < DOUBTFUL_SCORE:
+        terminal.warn(
+            tr(
+                f"{file}: текст плохо подходит к записи (оценка {aligned.score:.1f}), времена ненадёжны",
+                f"{file}: the text hardly fits (score {aligned.score:.1f}), do not trust the times",
+            )
+        )
+    document = aligned.render(format.value)
+    if output is None:
+        terminal.results.print(document, markup=False, end="")
+        return ExitCode.FINE
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(document, encoding="utf-8")
+    terminal.say(tr(f"слов {len(aligned.words)}: {output}", f"{len(aligned.words)} words: {output}"))
+    return ExitCode.FINE
+
+
+def _text(text: str) -> str:
+    if not text.lower().endswith(".txt"):
+        return text
+    try:
+        return Path(text).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputNotFoundError(
+            tr(f"нет текста {text}: {error.strerror}", f"no text {text}: {error.strerror}")
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(tr(f"{text}: не UTF-8", f"{text}: not UTF-8")) from error

@@ -1,0 +1,93 @@
+"""From the options of the beam search to a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from govor.cli.options import DecoderName
+from govor.errors import ConfigError
+from govor.language import tr
+
+if TYPE_CHECKING:
+    from govor.decoding import Decoder
+    from govor.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class DecoderChoice:
+    """What the user said about decoding; None is: nothing."""
+
+    name: DecoderName = DecoderName.auto
+    language_model: Path | None = None
+    no_language_model: bool = False
+    hotwords: str | None = None
+    hotword_weight: float | None = None
+    alternatives: int = 1
+    beam_width: int | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    phrases: Path | None = None
+    false_accepts: float | None = None
+
+    def decoder(self, recognizer: Recognizer) -> str | Decoder:
+        """Return what `Recognizer.transcribe` takes. Raises ConfigError if the options contradict."""
+        from govor.beam import shipped_language_model
+
+        if self.language_model is not None and self.no_language_model:
+            raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
+        special = self._special()
+        if self.phrases is not None:
+            return self._phrase_decoder(self.phrases, special, recognizer)
+        if self.false_accepts is not None:
+            raise ConfigError(tr("--false-accepts без --phrases", "--false-accepts without --phrases"))
+        if not special:
+            return self.name.value
+        if self.name is DecoderName.greedy:
+            raise ConfigError(
+                tr(
+                    f"{special[0]} требует лучевого поиска: уберите --decoder greedy",
+                    f"{special[0]} needs the beam search: leave out --decoder greedy",
+                )
+            )
+        return recognizer.beam_decoder(
+            None if self.no_language_model else self.language_model or shipped_language_model(),
+            hotwords=[] if self.hotwords is None else self.hotwords.split(","),
+            num_alternatives=self.alternatives,
+            hotword_weight=self.hotword_weight,
+            beam_width=self.beam_width,
+            alpha=self.alpha,
+            beta=self.beta,
+        )
+
+    def _phrase_decoder(self, path: Path, special: list[str], recognizer: Recognizer) -> Decoder:
+        from govor.phrase_list import read_phrases
+        from govor.phrase_thresholds import model_thresholds
+        from govor.phrases import PhraseDecoder
+
+        if special or self.name is not DecoderName.auto:
+            other = special[0] if special else f"--decoder {self.name.value}"
+            raise ConfigError(tr(f"--phrases и {other} вместе", f"--phrases and {other} together"))
+        model = recognizer.model
+        rate = 0.03 if self.false_accepts is None else self.false_accepts
+        return PhraseDecoder(
+            read_phrases(path),
+            model.alphabet,
+            false_accepts=rate,
+            thresholds=model_thresholds(model.decoding),
+        )
+
+    def _special(self) -> list[str]:
+        """Return the options that only the beam search knows and that were given."""
+        given = {
+            "--lm": self.language_model,
+            "--no-lm": self.no_language_model or None,
+            "--hotwords": self.hotwords,
+            "--hotword-weight": self.hotword_weight,
+            "--alternatives": None if self.alternatives == 1 else self.alternatives,
+            "--beam-width": self.beam_width,
+            "--alpha": self.alpha,
+            "--beta": self.beta,
+        }
+        return [name for name, value in given.items() if value is not None]

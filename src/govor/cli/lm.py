@@ -1,0 +1,167 @@
+"""``govor lm``: language models of one's own text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.options import Quiet, example
+from govor.errors import ConfigError
+from govor.language import tr
+
+if TYPE_CHECKING:
+    from govor.language_model import NgramModel
+
+app = typer.Typer(
+    no_args_is_help=True, help=tr("Языковые модели из своих текстов.", "Language models of your own texts.")
+)
+
+# Under this many words every word and n-gram is worth its place.
+_SMALL_TEXT = 1_000_000
+_LARGE_TEXT_THRESHOLD = 2e-8
+
+BUILD_HELP = example(
+    "Сделать языковую модель из текста: 50 строк или 100 МБ, предложения в любом виде, UTF-8.",
+    "Make a language model of text: 50 lines or 100 MB, sentences in any form, UTF-8.",
+    "govor lm build letters.txt --output my.klm",
+    "govor lm build commands.txt -o my.klm --mix ru.klm:0.3",
+)
+
+Texts = Annotated[list[Path], typer.Argument(help=tr("Тексты: .txt, .gz, .xz.", "Texts: .txt, .gz, .xz."))]
+
+
+def build(
+    texts: Texts,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=tr("Модель .klm или .arpa.", "Model .klm or .arpa."))
+    ],
+    order: Annotated[
+        int, typer.Option(help=tr("Слов в n-грамме: 2 или 3.", "Words in an n-gram: 2 or 3."))
+    ] = 3,
+    min_count: Annotated[
+        int, typer.Option(min=1, help=tr("Слова реже этого — неизвестные.", "Rarer words become unknown."))
+    ] = 1,
+    max_words: Annotated[
+        int,
+        typer.Option(min=1, help=tr("Слов в словаре самое большее.", "Words in the vocabulary at the most.")),
+    ] = 200_000,
+    prune: Annotated[
+        float | None,
+        typer.Option(
+            help=tr(
+                "Порог отсечения, 0–1; по умолчанию 0, для текста от миллиона слов 2e-8.",
+                "Pruning threshold, 0–1; 0 by default, 2e-8 for a text of a million words or more.",
+            )
+        ),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=tr(
+                "Подмешать модель: ФАЙЛ.klm:ДОЛЯ; ru.klm — поставляемая.",
+                "Mix a model in: FILE.klm:SHARE; ru.klm is the shipped one.",
+            )
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Make a language model."""
+    from govor.language_model import mix as mixed
+    from govor.language_model import model_from_counts, sentences, write_arpa, write_kenlm
+    from govor.language_model import prune as pruned
+    from govor.language_model.counting import Counter
+
+    if output.suffix not in (".klm", ".arpa"):
+        raise ConfigError(
+            tr(f"{output}: имя должно кончаться на .klm или .arpa", f"{output}: must end in .klm or .arpa")
+        )
+    if not 2 <= order <= 3:
+        raise ConfigError(tr(f"--order {order}: нужно 2 или 3", f"--order {order}: must be 2 or 3"))
+    others = [_mixture(item) for item in mix or []]
+    terminal = Terminal(quiet)
+    counter = Counter(order)
+    with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
+        for words in sentences(texts, update):
+            counter.add(words)
+    counts = counter.finish(min_count, max_words)
+    terminal.say(
+        tr(
+            f"предложений {counts.num_sentences}, слов {counts.num_words}, разных {len(counts.words) - 3}",
+            f"{counts.num_sentences} sentences, {counts.num_words} words, {len(counts.words) - 3} different",
+        )
+    )
+    if prune is None:
+        prune = _LARGE_TEXT_THRESHOLD if counts.num_words >= _SMALL_TEXT else 0.0
+    model = model_from_counts(counts, 0.0 if others else prune)
+    for other, share in others:
+        model = mixed(model, other, share)
+    if others:
+        model = pruned(model, prune)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    (write_arpa if output.suffix == ".arpa" else write_kenlm)(model, output)
+    size = output.stat().st_size / 1e6
+    terminal.say(
+        tr(
+            f"{output}: {size:.1f} МБ, n-грамм {_listed(model)}",
+            f"{output}: {size:.1f} MB, n-grams {_listed(model)}",
+        )
+    )
+    return ExitCode.FINE
+
+
+PERPLEXITY_HELP = example(
+    "Измерить, как модель предсказывает текст: перплексия и доля неизвестных слов.",
+    "Measure how a model predicts a text: perplexity and the part of unknown words.",
+    "govor lm perplexity my.klm test.txt",
+)
+
+
+def perplexity(
+    model: Annotated[Path, typer.Argument(help=tr("Модель .klm.", "Model .klm."))],
+    texts: Texts,
+) -> int:
+    """Measure the perplexity of a text."""
+    from govor.language_model import read_kenlm, sentences
+
+    found = read_kenlm(model).perplexity(sentences(texts))
+    Terminal().results.print(
+        tr(
+            f"перплексия {found.perplexity:.1f}, слов {found.num_words}, "
+            f"неизвестных {found.unknown_rate:.1%}",
+            f"perplexity {found.perplexity:.1f}, {found.num_words} words, {found.unknown_rate:.1%} unknown",
+        )
+    )
+    return ExitCode.FINE
+
+
+def _listed(model: NgramModel) -> str:
+    return " + ".join(f"{count}" for count in model.counts)
+
+
+def _mixture(item: str) -> tuple[NgramModel, float]:
+    from govor.beam import SHIPPED_LANGUAGE_MODEL, shipped_language_model
+    from govor.language_model import read_kenlm
+
+    name, _, share = item.rpartition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = -1.0
+    if not name or not 0 < value < 1:
+        raise ConfigError(
+            tr(
+                f"--mix {item}: нужно ФАЙЛ.klm:ДОЛЯ, доля от 0 до 1",
+                f"--mix {item}: give FILE.klm:SHARE, 0 to 1",
+            )
+        )
+    path = Path(name)
+    if name == SHIPPED_LANGUAGE_MODEL and not path.exists():
+        path = shipped_language_model() or path
+    return read_kenlm(path), value
+
+
+app.command("build", help=BUILD_HELP)(build)
+app.command("perplexity", help=PERPLEXITY_HELP)(perplexity)

@@ -1,0 +1,67 @@
+"""The words a language model knows, read from its file alone."""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from govor.errors import InputNotFoundError, ModelError
+from govor.language import tr
+
+MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
+"""How a binary of KenLM begins."""
+_SPECIAL = {"<unk>", "<s>", "</s>"}
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Return the words of a KenLM binary of any kind or an ARPA file, plain or ``.gz``, but for ``<unk>``.
+
+    Empty for a binary that was built without its words. Raises InputNotFoundError or ModelError.
+    """
+    try:
+        with path.open("rb") as stream:
+            if stream.read(len(MAGIC)) == MAGIC:
+                return [word for word in _binary_words(stream) if word not in _SPECIAL]
+            stream.seek(0)
+            arpa = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
+            return [word for word in _arpa_words(arpa) if word not in _SPECIAL]
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, ValueError) as error:
+        raise ModelError(
+            tr(
+                f"{path}: не языковая модель ({error}); годится .klm или .arpa",
+                f"{path}: not a language model ({error}); use a .klm or .arpa file",
+            )
+        ) from error
+    except OSError as error:
+        raise InputNotFoundError(
+            tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
+        ) from error
+
+
+def _binary_words(stream: IO[bytes]) -> list[str]:
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # The words close the file, <unk> first.
+        start = data.rfind(b"<unk>\0")
+        return data[start:].decode("utf-8").split("\0")[:-1] if start >= 0 else []
+
+
+def _arpa_words(stream: Iterable[bytes]) -> Iterator[str]:
+    inside = False
+    for raw in stream:
+        line = raw.decode("utf-8").rstrip("\r\n")
+        if not inside:
+            inside = line == "\\1-grams:"
+            if len(raw) > 1000:
+                break
+        elif line.startswith("\\"):
+            return
+        elif line:
+            fields = line.split("\t") if "\t" in line else line.split()
+            if len(fields) < 2:
+                raise ValueError(line[:40])
+            yield fields[1]
+    if not inside:
+        raise ValueError("\\1-grams:")

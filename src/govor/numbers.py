@@ -1,0 +1,217 @@
+"""Russian numbers: digits to words and back, 0 to 999,999,999, with ordinals in the common cases."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MAX_NUMBER = 999_999_999
+
+_ONES = ["ноль", "один", "два", "три", "четыре", "пять", "шесть", "семь", "восемь", "девять"]
+_TEENS = [
+    "десять",
+    "одиннадцать",
+    "двенадцать",
+    "тринадцать",
+    "четырнадцать",
+    "пятнадцать",
+    "шестнадцать",
+    "семнадцать",
+    "восемнадцать",
+    "девятнадцать",
+]
+_TENS = ["двадцать", "тридцать", "сорок", "пятьдесят", "шестьдесят", "семьдесят", "восемьдесят", "девяносто"]
+_HUNDREDS = [
+    "сто",
+    "двести",
+    "триста",
+    "четыреста",
+    "пятьсот",
+    "шестьсот",
+    "семьсот",
+    "восемьсот",
+    "девятьсот",
+]
+_SCALES = ((1_000_000, ("миллион", "миллиона", "миллионов")), (1000, ("тысяча", "тысячи", "тысяч")))
+
+# Stems of ordinals; «третий» alone is soft: третьего, третья.
+_ORDINAL_STEMS = (
+    {1: "перв", 2: "втор", 3: "трет", 4: "четвёрт", 5: "пят", 6: "шест", 7: "седьм", 8: "восьм", 9: "девят"}
+    | {10 + i: teen[:-1] for i, teen in enumerate(_TEENS)}
+    | {20: "двадцат", 30: "тридцат", 40: "сороков", 50: "пятидесят", 60: "шестидесят"}
+    | {70: "семидесят", 80: "восьмидесят", 90: "девяност"}
+    | {100: "сот", 200: "двухсот", 300: "трёхсот", 400: "четырёхсот", 500: "пятисот"}
+    | {600: "шестисот", 700: "семисот", 800: "восьмисот", 900: "девятисот"}
+)
+_STRESSED_ENDING = {2, 6, 7, 8, 40}
+# What is written after the hyphen, and the endings it stands for: hard, soft.
+_CASES = {
+    "й": ("ый", "ий"),
+    "я": ("ая", "ья"),
+    "е": ("ое", "ье"),
+    "го": ("ого", "ьего"),
+    "му": ("ому", "ьему"),
+    "м": ("ом", "ьем"),
+    "ю": ("ую", "ью"),
+    "х": ("ых", "ьих"),
+}
+_DIGITS = re.compile(rf"(?<![\w])(\d+(?:[\u00a0\u202f]\d{{3}})*)(?:-({'|'.join(_CASES)})(?!\w))?(?!\d)")
+
+
+def number_in_words(number: int) -> str:
+    """Say a number in the nominative: 25 is ``двадцать пять``, 2001 ``две тысячи один``.
+
+    Raises ValueError if it is not 0 to 999,999,999.
+    """
+    if not 0 <= number <= MAX_NUMBER:
+        raise ValueError(f"{number} is not 0 to {MAX_NUMBER}")
+    if number == 0:
+        return _ONES[0]
+    words: list[str] = []
+    for scale, forms in _SCALES:
+        count = number // scale % 1000
+        if count:
+            # «тысяча», not «одна тысяча», is what people say.
+            words += [] if count == 1 else _below_thousand(count, feminine=scale == 1000)
+            words.append(forms[_plural(count)])
+    return " ".join(words + _below_thousand(number % 1000))
+
+
+def _below_thousand(number: int, feminine: bool = False) -> list[str]:
+    words = [_HUNDREDS[number // 100 - 1]] if number >= 100 else []
+    rest = number % 100
+    if 10 <= rest < 20:
+        return [*words, _TEENS[rest - 10]]
+    if rest >= 20:
+        words.append(_TENS[rest // 10 - 2])
+    if rest % 10:
+        words.append(
+            {1: "одна", 2: "две"}.get(rest % 10, "") if feminine and rest % 10 < 3 else _ONES[rest % 10]
+        )
+    return words
+
+
+def _plural(count: int) -> int:
+    if count % 10 == 1 and count % 100 != 11:
+        return 0
+    return 1 if count % 10 in (2, 3, 4) and count % 100 not in (12, 13, 14) else 2
+
+
+def ordinal_in_words(number: int, case: str = "й") -> str:
+    """Say an ordinal; `case` is what is written after the hyphen: ``25, "го"`` is ``двадцать пятого``.
+
+    Raises ValueError for a number without a simple ordinal (whole thousands, 0, too large) or an unknown
+    case.
+    """
+    last = number % 100 if 10 < number % 100 < 20 else _last_part(number)
+    if case not in _CASES or last == 0 or not 0 < number <= MAX_NUMBER:
+        raise ValueError(f"no ordinal {number}-{case}")
+    before = [number_in_words(number - last)] if number > last else []
+    return " ".join([*before, _inflect(last, case)])
+
+
+def _last_part(number: int) -> int:
+    for unit in (10, 100, 1000):
+        if number % unit:
+            return number % unit
+    return 0
+
+
+def _inflect(part: int, case: str) -> str:
+    hard, soft = _CASES[case]
+    if part == 3:
+        return _ORDINAL_STEMS[3] + soft
+    if case == "й" and part in _STRESSED_ENDING:
+        hard = "ой"
+    return _ORDINAL_STEMS[part] + hard
+
+
+def digits_to_words(text: str) -> str:
+    """Replace every number by words: ``канал 5`` -> ``канал пять``, ``9-го мая`` -> ``девятого мая``.
+
+    Leading zeros are said one by one. Raises ValueError naming a number that cannot be said.
+    """
+
+    def say(match: re.Match[str]) -> str:
+        digits, case = re.sub(r"\D", "", match[1]), match[2]
+        zeros = 0 if case or digits == "0" else len(digits) - len(digits.lstrip("0"))
+        number = int(digits)
+        rest = (
+            []
+            if zeros == len(digits)
+            else [ordinal_in_words(number, case) if case else number_in_words(number)]
+        )
+        return " ".join([_ONES[0]] * zeros + rest)
+
+    return _DIGITS.sub(say, text)
+
+
+@lru_cache(maxsize=1)
+def _values() -> dict[str, tuple[int, int, str]]:
+    """Word -> (value, rank, case): the rank is the power of ten that it fills; case "" is a cardinal."""
+    found: dict[str, tuple[int, int, str]] = {}
+    cardinals = {1: ("один", "одна", "одно"), 2: ("два", "две")}
+    cardinals |= {i: (word,) for i, word in enumerate(_ONES) if i > 2}
+    cardinals |= {10 + i: (word,) for i, word in enumerate(_TEENS)}
+    cardinals |= {20 + 10 * i: (word,) for i, word in enumerate(_TENS)}
+    cardinals |= {100 + 100 * i: (word,) for i, word in enumerate(_HUNDREDS)}
+    for value, words in cardinals.items():
+        for word in words:
+            found[word] = (value, _rank(value), "")
+    for value in _ORDINAL_STEMS:
+        for case in _CASES:
+            found[_inflect(value, case)] = (value, _rank(value), case)
+    return found | {word.replace("ё", "е"): entry for word, entry in found.items()}
+
+
+def _rank(value: int) -> int:
+    return 0 if value < 10 else 1 if value < 20 else 2 if value < 100 else 3
+
+
+def words_to_digits(text: str) -> str:
+    """Replace numbers said in words by digits: ``двадцать пятого мая в семь`` -> ``25-го мая в 7``.
+
+    Words parted by single spaces. «один», «одна», «первый» and their like alone stay words: mostly they do
+    not count. Words that do not make one number together make several: ``пять шесть`` -> ``5 6``.
+    """
+    words = text.split()
+    result: list[str] = []
+    position = 0
+    while position < len(words):
+        length, shown = _read_number(words[position:])
+        if length:
+            result.append(shown)
+            position += length
+        else:
+            result.append(words[position])
+            position += 1
+    return " ".join(result)
+
+
+def _read_number(words: list[str]) -> tuple[int, str]:
+    """Read the longest number at the start: how many words, and it in digits; (0, "") if there is none."""
+    total, group, rank, last_scale = 0, 0, 4, MAX_NUMBER + 1
+    case = ""
+    length = 0
+    for word in words:
+        if word == _ONES[0]:
+            return (length, str(total + group)) if length else (1, "0")
+        scale = next((scale for scale, forms in _SCALES if word in forms), 0)
+        if scale:
+            if scale >= last_scale or (length and not group and rank < 4):
+                break
+            total, group, rank, last_scale = total + (group or 1) * scale, 0, 4, scale
+        else:
+            value, place, ending = _values().get(word, (0, 9, ""))
+            # A teen fills the places of both tens and ones.
+            if place >= rank or (place == 1 and rank <= 2):
+                break
+            group += value
+            rank = 0 if place == 1 else place
+            case = ending
+        length += 1
+        if case:
+            break
+    if not length or (length == 1 and total + group == 1):
+        return 0, ""
+    return length, str(total + group) + (f"-{case}" if case else "")

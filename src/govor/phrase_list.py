@@ -1,0 +1,180 @@
+"""A file of phrases: one a line, with ``[optional]`` parts and ``(this|that)`` alternatives."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from govor.errors import InputNotFoundError, ManifestError
+from govor.language import tr
+from govor.numbers import MAX_NUMBER, digits_to_words
+from govor.text import is_speakable, normalize
+
+MAX_VARIANTS = 100_000
+MAX_BYTES = 50_000_000
+_TOKEN = re.compile(r"[\[\]()|]|[^\[\]()|]+")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One way to say one line of the list."""
+
+    text: str
+    """Normalised: Russian letters and single spaces."""
+    pattern: str
+    """The line it comes from, as it was written."""
+    line: int
+
+
+def read_phrases(path: Path) -> tuple[Phrase, ...]:
+    """Read a phrase list in UTF-8; see `parse_phrases`.
+
+    Raises InputNotFoundError if the file cannot be opened, ManifestError naming the line if it cannot be
+    used.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ManifestError(
+                tr(f"{path}: больше 50 МБ, не список фраз", f"{path}: over 50 MB, no phrase list")
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputNotFoundError(
+            tr(
+                f"список фраз {path} не открывается: {error.strerror}",
+                f"the phrase list {path} cannot be opened: {error.strerror}",
+            )
+        ) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise ManifestError(
+            tr(
+                f"{path}:{number}: не UTF-8; сохраните файл в UTF-8",
+                f"{path}:{number}: not UTF-8; save it as UTF-8",
+            )
+        ) from error
+    return parse_phrases(text.split("\n"), str(path))
+
+
+def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase, ...]:
+    """Expand the lines of a phrase list; empty lines and those that start with ``#`` are passed over.
+
+    ``[пожалуйста] (включи|зажги) свет`` stands for four phrases. Numbers are said in words. A phrase met
+    twice belongs to its first line. Raises ManifestError naming `source` and the line: Latin letters and
+    signs that cannot be said, brackets that do not match, an empty phrase, no phrases, more than 100,000 of
+    them.
+    """
+    found: dict[str, Phrase] = {}
+    for number, raw in enumerate(lines, 1):
+        pattern = raw.strip()
+        if not pattern or pattern.startswith("#"):
+            continue
+        try:
+            for text in _Parser(pattern).variants():
+                found.setdefault(text, Phrase(text, pattern, number))
+                if len(found) > MAX_VARIANTS:
+                    raise _too_many()
+        except ManifestError as error:
+            raise ManifestError(f"{source}:{number}: {error}") from error
+    if not found:
+        raise ManifestError(
+            tr(
+                f"{source}: ни одной фразы; напишите по фразе в строке",
+                f"{source}: no phrases; write one a line",
+            )
+        )
+    return tuple(found.values())
+
+
+def _too_many() -> ManifestError:
+    return ManifestError(
+        tr(
+            f"больше {MAX_VARIANTS} вариантов; разбейте список",
+            f"more than {MAX_VARIANTS} variants; split the list",
+        )
+    )
+
+
+class _Parser:
+    """Recursive descent: alternatives of sequences of texts, ``[…]`` and ``(…)``."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._tokens = _TOKEN.findall(pattern)
+        self._position = 0
+
+    def variants(self) -> Iterator[str]:
+        texts = self._alternatives(depth=0)
+        if self._position < len(self._tokens):
+            raise self._mismatch()
+        for text in texts:
+            normal = normalize(text)
+            if not normal:
+                raise ManifestError(
+                    tr(f"пустая фраза в «{self._pattern}»", f"an empty phrase in “{self._pattern}”")
+                )
+            yield normal
+
+    def _alternatives(self, depth: int) -> list[str]:
+        if depth > 50:
+            raise ManifestError(tr("скобки вложены глубже 50", "brackets nested deeper than 50"))
+        options = self._sequence(depth)
+        while self._peek() == "|":
+            self._position += 1
+            options += self._sequence(depth)
+        return options
+
+    def _sequence(self, depth: int) -> list[str]:
+        texts = [""]
+        while (token := self._peek()) is not None and token not in ("|", "]", ")"):
+            self._position += 1
+            if token in ("[", "("):
+                inner = self._alternatives(depth + 1)
+                if self._peek() != {"[": "]", "(": ")"}[token]:
+                    raise self._mismatch()
+                self._position += 1
+                options = ["", *inner] if token == "[" else inner
+            else:
+                options = [_spoken(token)]
+            if len(texts) * len(options) > MAX_VARIANTS:
+                raise _too_many()
+            texts = [first + second for first, second in product(texts, options)]
+        return texts
+
+    def _peek(self) -> str | None:
+        return self._tokens[self._position] if self._position < len(self._tokens) else None
+
+    def _mismatch(self) -> ManifestError:
+        return ManifestError(
+            tr(f"скобки не сходятся в «{self._pattern}»", f"brackets do not match in “{self._pattern}”")
+        )
+
+
+def _spoken(text: str) -> str:
+    try:
+        words = digits_to_words(text)
+    except ValueError as error:
+        raise ManifestError(
+            tr(
+                f"число в «{text.strip()}» не прочесть (до {MAX_NUMBER}); напишите его словами",
+                f"a number in “{text.strip()}” cannot be said (up to {MAX_NUMBER}); write it in words",
+            )
+        ) from error
+    # Signs such as % and № are spoken, so they must not vanish in silence as commas do.
+    signs = [
+        symbol for symbol in words if unicodedata.category(symbol) in ("Sm", "Sc", "So") or symbol in "%№&@#"
+    ]
+    if signs or (any(symbol.isalnum() for symbol in words) and not is_speakable(words)):
+        raise ManifestError(
+            tr(
+                f"«{text.strip()}»: латиница или знаки; напишите, как это произносят, русскими буквами",
+                f"“{text.strip()}”: Latin letters or signs; write it as it is said, in Russian letters",
+            )
+        )
+    return words

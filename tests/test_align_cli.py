@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from govor.cli.app import run
+from test_recognizer import write_wav
+from tiny_model import hooting_model, hoots
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> list[str]:
+    model = hooting_model(tmp_path / "m.onnx")
+    return ["align", str(write_wav(tmp_path / "a.wav", hoots(2))), "а а", "--model", str(model)]
+
+
+def test_words_are_printed_as_json(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(call) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert [word["text"] for word in row["words"]] == ["а", "а"]
+    assert row["words"][1]["start"] == pytest.approx(1.6, abs=0.03)
+
+
+def test_subtitles_go_to_the_file_that_was_named(
+    call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new" / "a.srt"
+    assert run([*call, "--format", "srt", "--output", str(output)]) == 0
+    assert output.read_text(encoding="utf-8").startswith("1\n00:00:00,")
+    captured = capsys.readouterr()
+    assert captured.out == "" and f"2 words: {output}" in captured.err
+
+
+def test_a_textgrid_is_printed_whole(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*call, "-f", "textgrid"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith('File type = "ooTextFile"\n') and printed.count('text = "а"') == 2
+
+
+def test_the_text_may_lie_in_a_file(
+    call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("\ufeffА,\nа!\n", encoding="utf-8")
+    call[2] = str(path)
+    assert run(call) == 0
+    assert len(json.loads(capsys.readouterr().out)["words"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("hello", "Latin"), ("absent.txt", "no text absent.txt"), ("а " * 300, "does not fit")],
+)
+def test_what_cannot_be_aligned_is_one_line(
+    call: list[str], text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call[2] = text
+    assert run(call) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and message in captured.err and len(captured.err.splitlines()) == 1
+
+
+def test_a_text_in_another_encoding_is_refused(
+    call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.txt"
+    path.write_bytes("привет".encode("cp1251"))
+    call[2] = str(path)
+    assert run(call) == 1
+    assert "old.txt: not UTF-8" in capsys.readouterr().err
+
+
+def test_a_text_that_does_not_fit_comes_with_a_warning(
+    call: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call[2] = "бе бе"
+    assert run(call) == 0
+    assert "hardly fits" in capsys.readouterr().err
+
+
+def test_a_missing_recording_is_one_line(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    call[1] = "absent.wav"
+    assert run(call) == 1
+    assert "absent.wav" in capsys.readouterr().err

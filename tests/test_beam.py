@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from govor.beam import BeamDecoder, BeamSettings
+from govor.decoding import greedy
+from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
+from govor.language_model import NgramModel, build, write_arpa, write_kenlm
+from govor.text import Alphabet
+from govor.transcript import Segment, Transcript, Word
+
+pytest.importorskip("ctc_beam_decoder")
+
+ALPHABET = Alphabet()
+SMALL = Alphabet(("<blank>", " ", "а", "б"))
+
+
+def frames(symbols: str, probability: float = 0.9) -> NDArray[np.float32]:
+    """log_probs in which each character of `symbols` (``-`` is the blank) has that probability."""
+    size = len(ALPHABET)
+    probabilities = np.full((len(symbols), size), (1 - probability) / (size - 1))
+    for row, symbol in enumerate(symbols):
+        probabilities[row, 0 if symbol == "-" else ALPHABET.encode(symbol)[0]] = probability
+    return np.log(probabilities).astype(np.float32)
+
+
+def flat_log_probs(seed: int, num_frames: int) -> NDArray[np.float32]:
+    """Random log_probs (T, 4) of the small alphabet, above e^-5, below which the search drops symbols.
+
+    A space is possible in the middle only and the last frame is a letter, for the package takes a space at
+    the end for an empty unknown word, as pyctcdecode does.
+    """
+    logits = np.random.default_rng(seed).uniform(-1.2, 1.2, (num_frames, 4))
+    logits[:, 1] = np.where(np.arange(num_frames) == num_frames // 2, logits[:, 1], -30)
+    logits[-1, :2] = -30
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def texts_by_enumeration(log_probs: NDArray[np.float32]) -> dict[str, float]:
+    """Natural log of the total probability of each text over all paths, single spaces, none at the ends."""
+    totals: dict[str, float] = defaultdict(float)
+    for path in itertools.product(range(4), repeat=len(log_probs)):
+        labels = [label for label, _ in itertools.groupby(path) if label]
+        text = " ".join(SMALL.decode(labels).split())
+        totals[text] += math.exp(log_probs[np.arange(len(path)), path].astype(np.float64).sum())
+    # What spaces of e^-30 make possible is not found, nor meant to be.
+    return {text: math.log(total) for text, total in totals.items() if total > 1e-9}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NgramModel, Path]]:
+    sentences = ["а", "а б", "а аб", "аб а", "аб", "аб а б", "а б а"]
+    model = build([sentence.split() for sentence in sentences])
+    path = tmp_path_factory.mktemp("lm") / "tiny.klm"
+    write_kenlm(model, path)
+    yield model, path
+
+
+def full_score(model: NgramModel, text: str, acoustic: float, weights: BeamSettings) -> float:
+    """The score as the documentation of `BeamSettings` defines it."""
+    words = text.split()
+    ids = [1, *model.encode(words), 2]
+    language = sum(model._log_prob(ids[max(0, i - 2) : i + 1]) for i in range(1, len(ids)))
+    language += weights.unknown * ids.count(0)
+    return acoustic + weights.alpha * math.log(10) * language + weights.beta * len(words)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_without_a_language_model_texts_and_scores_are_those_of_enumeration(
+    seed: int, num_frames: int
+) -> None:
+    log_probs = flat_log_probs(seed, num_frames)
+    totals = texts_by_enumeration(log_probs)
+    decoded = BeamDecoder(SMALL, None, BeamSettings(beam_width=5000), num_alternatives=1000)(log_probs)
+    # Measured: 2e-6 (float32); texts e^-10 below the best are pruned.
+    assert {one.text: one.score for one in decoded.alternatives} == pytest.approx(
+        {one.text: totals[one.text] for one in decoded.alternatives}, abs=1e-4
+    )
+    assert decoded.score == pytest.approx(max(totals.values()), abs=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    num_frames=st.integers(1, 6),
+    alpha=st.floats(0, 0.6),
+    beta=st.floats(-1, 1),
+    unknown=st.floats(-1, 0),
+)
+def test_with_a_language_model_texts_and_scores_are_those_of_the_definition(
+    tiny: tuple[NgramModel, Path], seed: int, num_frames: int, alpha: float, beta: float, unknown: float
+) -> None:
+    model, path = tiny
+    weights = BeamSettings(5000, alpha, beta, unknown)
+    log_probs = flat_log_probs(seed, num_frames)
+    totals = texts_by_enumeration(log_probs)
+    expected = {text: full_score(model, text, total, weights) for text, total in totals.items()}
+    decoded = BeamDecoder(SMALL, path, weights, num_alternatives=1000)(log_probs)
+    # The weights of so small a model are stored exactly, to float32; measured 3e-6.
+    assert {one.text: one.score for one in decoded.alternatives} == pytest.approx(
+        {one.text: expected[one.text] for one in decoded.alternatives}, abs=1e-4
+    )
+    assert decoded.score == pytest.approx(max(expected.values()), abs=1e-4)
+
+
+def test_beam_beats_greedy_where_many_paths_spell_one_text() -> None:
+    probabilities = np.array([[0.4, 0.0, 0.35, 0.25], [0.4, 0.0, 0.35, 0.25]]) + 1e-9
+    log_probs = np.log(probabilities).astype(np.float32)
+    assert greedy(log_probs, SMALL).text == ""
+    # «а»: а-, -а, аа = 0.14 + 0.14 + 0.1225, more than 0.16 for silence.
+    assert BeamDecoder(SMALL)(log_probs).text == "а"
+
+
+def test_beam_gives_the_words_of_clear_frames_with_their_spans() -> None:
+    decoded = BeamDecoder(ALPHABET)(frames("--дд-а--  -ннн--ее-т-", 0.99))
+    assert decoded.text == "да нет"
+    assert [(word.start, word.end) for word in decoded.words] == [(2, 6), (11, 20)]
+    assert all(word.confidence == pytest.approx(0.99) for word in decoded.words)
+
+
+def test_beam_of_no_frames_is_empty() -> None:
+    assert BeamDecoder(ALPHABET)(frames("")).text == ""
+    assert BeamDecoder(ALPHABET)(frames("---")).words == ()
+
+
+@pytest.fixture(scope="module", params=[".klm", ".arpa"])
+def cats(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = build([["код", "верен"], ["код", "готов"], ["мой", "код"], ["мой", "кот"]])
+    path: Path = tmp_path_factory.mktemp("lm") / f"модель{request.param}"
+    (write_kenlm if request.param == ".klm" else write_arpa)(model, path)
+    return path
+
+
+def unsure(symbols: str, place: int, heard: str) -> NDArray[np.float32]:
+    """Clear frames, but for one where the first of two letters is a little more likely than the second."""
+    log_probs = frames(symbols)
+    log_probs[place, ALPHABET.encode(heard)] = np.log([0.5, 0.45])
+    return log_probs
+
+
+def test_a_language_model_decides_between_words_that_sound_alike(cats: Path) -> None:
+    log_probs = unsure("-к-о-т-", 5, "тд")
+    assert BeamDecoder(ALPHABET)(log_probs).text == "кот"
+    assert BeamDecoder(ALPHABET, cats, BeamSettings(alpha=1.0))(log_probs).text == "код"
+
+
+def test_a_word_that_the_language_model_does_not_know_comes_out_as_its_letters(cats: Path) -> None:
+    assert BeamDecoder(ALPHABET, cats)(frames("-м-о-й- -с-о-м-", 0.99)).text == "мой сом"
+
+
+def test_a_hot_word_wins_over_a_likelier_one(cats: Path) -> None:
+    log_probs = unsure("-м-о-й- -к-о-т-", 13, "дт")
+    assert BeamDecoder(ALPHABET, cats)(log_probs).text == "мой код"
+    assert BeamDecoder(ALPHABET, cats, hotwords=["Кот"])(log_probs).text == "мой кот"
+    weak = BeamSettings(hotword_weight=0)
+    assert BeamDecoder(ALPHABET, cats, weak, hotwords=["кот"])(log_probs).text == "мой код"
+
+
+def test_alternatives_are_different_texts_best_first(cats: Path) -> None:
+    log_probs = unsure("-м-о-й- -к-о-т-", 13, "дт")
+    decoded = BeamDecoder(ALPHABET, cats, num_alternatives=3)(log_probs)
+    assert [one.text for one in decoded.alternatives[:2]] == ["мой код", "мой кот"]
+    assert len({one.text for one in decoded.alternatives}) == len(decoded.alternatives) <= 3
+    assert decoded.score == decoded.alternatives[0].score > decoded.alternatives[1].score
+    assert BeamDecoder(ALPHABET, cats)(log_probs).alternatives == ()
+
+
+def test_alternatives_of_two_segments_are_joined_by_the_sum_of_their_scores(cats: Path) -> None:
+    decoder = BeamDecoder(ALPHABET, cats, num_alternatives=2)
+    lists = [
+        decoder(unsure(text, len(text) - 2, "дт")).alternatives for text in ("-к-о-т-", "-м-о-й- -к-о-т-")
+    ]
+    segments = tuple(
+        Segment(0.0, 1.0, options[0].text, (Word("к", 0.0, 1.0, 1.0),), 1.0, options) for options in lists
+    )
+    joined = Transcript("", segments, 2.0).alternatives
+    expected = sorted((a.score + b.score for a in lists[0] for b in lists[1]), reverse=True)[:2]
+    assert [one.score for one in joined] == pytest.approx(expected)
+    assert joined[0].text == f"{lists[0][0].text} {lists[1][0].text}"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\x00\x01 not a model", "broken.klm"),
+        (b"", "empty.klm"),
+        (b"\\data\\\nngram 1=3\n\n\\1-grams:\n-1\t<unk>\n-1\thello\t0\n", "latin.arpa"),
+    ],
+)
+def test_a_bad_or_foreign_language_model_is_one_clear_line(tmp_path: Path, content: bytes, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=name) as caught:
+        BeamDecoder(ALPHABET, path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_language_model_is_one_clear_line(tmp_path: Path, tiny: tuple[NgramModel, Path]) -> None:
+    path = tmp_path / "cut.klm"
+    path.write_bytes(tiny[1].read_bytes()[:600])
+    with pytest.raises(ModelError, match=r"cut\.klm"):
+        BeamDecoder(ALPHABET, path)
+
+
+def test_a_language_model_that_is_absent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"absent\.klm"):
+        BeamDecoder(ALPHABET, tmp_path / "absent.klm")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("beam_width", 0),
+        ("alpha", -0.1),
+        ("alpha", math.nan),
+        ("beta", 21),
+        ("unknown", 1),
+        ("hotword_weight", 101),
+    ],
+)
+def test_a_weight_out_of_range_is_refused_with_its_range(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name.replace('_', '-')} = {value}"):
+        BeamSettings(**{name: value})
+
+
+@pytest.mark.parametrize("word", ["", " ", "iphone", "дом2", "—"])
+def test_a_hot_word_without_russian_letters_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match=repr(word)):
+        BeamDecoder(ALPHABET, hotwords=["кот", word])
+
+
+def test_less_than_one_alternative_is_refused() -> None:
+    with pytest.raises(ConfigError, match="0"):
+        BeamDecoder(ALPHABET, num_alternatives=0)
+
+
+def test_without_the_package_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
+    with pytest.raises(MissingExtraError, match="pip install ctc-beam-decoder"):
+        BeamDecoder(ALPHABET)

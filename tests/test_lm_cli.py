@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+
+import pytest
+
+import tiny_model
+from govor.cli.app import run
+from govor.language_model import build, read_kenlm, sentences, write_kenlm
+
+pytest.importorskip("ctc_beam_decoder")
+TEXT = "Включи свет на кухне. Выключи свет!\nОткрой дверь в гостиную.\n" * 5
+OTHER = "Закрой окно в спальне, пожалуйста.\nКоторый час?\n" * 5
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOVOR_LANG", "en")
+    Path("text.txt").write_text(TEXT, encoding="utf-8")
+    Path("other.txt").write_text(OTHER, encoding="utf-8")
+    tiny_model.hooting_model(Path("model.onnx"))
+    with wave.open("hoots.wav", "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((tiny_model.hoots(2) * 32767).astype("<i2").tobytes())
+    return tmp_path
+
+
+def test_one_command_makes_the_model_that_the_library_makes(folder: Path) -> None:
+    assert run(["lm", "build", "text.txt", "other.txt", "--output", "out/my.klm", "--quiet"]) == 0
+    write_kenlm(build(sentences([Path("text.txt"), Path("other.txt")])), Path("same.klm"))
+    assert Path("out/my.klm").read_bytes() == Path("same.klm").read_bytes()
+
+
+def test_mixing_makes_the_other_text_likelier_and_its_words_known(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["lm", "build", "other.txt", "-o", "other.klm"]) == 0
+    assert run(["lm", "build", "text.txt", "-o", "alone.klm"]) == 0
+    assert run(["lm", "build", "text.txt", "-o", "mixed.klm", "--mix", "other.klm:0.3"]) == 0
+    text = list(sentences([Path("other.txt")]))
+    assert read_kenlm(Path("alone.klm")).perplexity(text).unknown_rate > 0.8
+    mixed = read_kenlm(Path("mixed.klm")).perplexity(text)
+    assert mixed.num_unknown == 0
+    capsys.readouterr()
+    assert run(["lm", "perplexity", "mixed.klm", "other.txt"]) == 0
+    assert f"perplexity {mixed.perplexity:.1f}, {mixed.num_words} words" in capsys.readouterr().out
+
+
+def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
+    assert run(["lm", "build", "text.txt", "-o", "my.arpa", "--order", "2"]) == 0
+    lines = Path("my.arpa").read_text(encoding="utf-8").splitlines()
+    model = build(sentences([Path("text.txt")]), order=2)
+    assert lines[1:3] == [f"ngram {n}={count}" for n, count in enumerate(model.counts, start=1)]
+    assert sum(line.count("\t") > 0 for line in lines) == sum(model.counts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.txt", "-o", "a.klm"], "absent.txt"),
+        (["text.txt", "-o", "a.bin"], ".klm or .arpa"),
+        (["text.txt", "-o", "a.klm", "--order", "4"], "--order 4"),
+        (["text.txt", "-o", "a.klm", "--prune", "1.5"], "1.5"),
+        (["text.txt", "-o", "a.klm", "--mix", "other.klm"], "--mix other.klm"),
+        (["text.txt", "-o", "a.klm", "--mix", "other.klm:2"], "--mix other.klm:2"),
+        (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_no_model(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(["lm", "build", *arguments, "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("a.klm").exists()
+
+
+def test_transcribe_gives_alternatives_and_takes_an_own_model(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["lm", "build", "text.txt", "-o", "my.klm", "--quiet"]) == 0
+    beam = ["transcribe", "hoots.wav", "--model", "model.onnx", "--lm", "my.klm", "--quiet", "-f", "json"]
+    assert run([*beam, "--alternatives", "3"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["text"] == "а а" == found["alternatives"][0]["text"]
+    scores = [row["score"] for row in found["alternatives"]]
+    assert scores == sorted(scores, reverse=True)
+    assert run(beam) == 0
+    assert "alternatives" not in json.loads(capsys.readouterr().out)
+
+
+BAD_OPTIONS = [
+    (["--lm", "absent.klm"], "absent.klm"),
+    (["--lm", "text.txt"], "text.txt"),
+    (["--lm", "my.klm", "--no-lm"], "--no-lm"),
+    (["--hotwords", "дом,"], "''"),
+    (["--hotwords", "wifi"], "wifi"),
+    (["--hotwords", "дом", "--hotword-weight", "-1"], "hotword-weight = -1"),
+    (["--alpha", "11"], "alpha = 11"),
+    (["--beta", "nan"], "beta = nan"),
+    (["--beam-width", "0"], "beam-width = 0"),
+    (["--decoder", "greedy", "--hotwords", "дом"], "--hotwords needs the beam search"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        *(("transcribe", *row) for row in BAD_OPTIONS),
+        *(("evaluate", *row) for row in BAD_OPTIONS),
+        ("transcribe", ["--alternatives", "0"], "0 alternatives"),
+    ],
+)
+def test_options_of_no_use_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, arguments: list[str], message: str
+) -> None:
+    Path("manifest.jsonl").write_text(
+        json.dumps({"audio_filepath": "hoots.wav", "duration": 2.8, "text": "а а"}) + "\n", encoding="utf-8"
+    )
+    what = "hoots.wav" if command == "transcribe" else "manifest.jsonl"
+    assert run([command, what, "--model", "model.onnx", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
