@@ -1,7 +1,7 @@
 """Write MODEL_CARD.md from what `govor evaluate --json` measured and what the model file says of itself.
 
     python recipes/model_card.py src/govor/models/small.onnx --training recipes/small/training.json \
-        --evaluation "dev=runs/eval/dev.json" … --output src/govor/models/MODEL_CARD.md
+        --evaluation dev=runs/dev_greedy.json,runs/dev_lm.json … --output src/govor/models/MODEL_CARD.md
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--training", type=Path, required=True)
-    parser.add_argument("--evaluation", action="append", default=[], metavar="NAME=JSON")
+    parser.add_argument("--evaluation", action="append", default=[], metavar="NAME=GREEDY.json,BEAM.json")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     evaluations = {}
     for pair in options.evaluation:
-        name, _, path = pair.partition("=")
-        evaluations[name] = json.loads(Path(path).read_text(encoding="utf-8"))
+        name, _, paths = pair.partition("=")
+        greedy, searched = (json.loads(Path(path).read_text(encoding="utf-8")) for path in paths.split(","))
+        evaluations[name] = (greedy, searched)
     training = json.loads(options.training.read_text(encoding="utf-8"))
     options.output.write_text(card(options.model, training, evaluations), encoding="utf-8")
 
 
-def card(model: Path, training: dict[str, Any], evaluations: dict[str, dict[str, Any]]) -> str:
+def card(
+    model: Path, training: dict[str, Any], evaluations: dict[str, tuple[dict[str, Any], dict[str, Any]]]
+) -> str:
     network = load_onnx_model(model).config.network
     size = model.stat().st_size / 1e6
     template = (Path(__file__).parent / "MODEL_CARD.template.md").read_text(encoding="utf-8")
@@ -53,6 +56,7 @@ def card(model: Path, training: dict[str, Any], evaluations: dict[str, dict[str,
         "table_ru": table(evaluations, 0),
         "table_en": table(evaluations, 1),
         "mistakes": mistakes(evaluations),
+        "speed": " / ".join(f"{1 / found['rtf']:.0f}" for found in evaluations["dev"]),
         **training,
     }
     for key, value in values.items():
@@ -60,28 +64,28 @@ def card(model: Path, training: dict[str, Any], evaluations: dict[str, dict[str,
     return template
 
 
-def table(evaluations: dict[str, dict[str, Any]], language: int) -> str:
+def table(evaluations: dict[str, tuple[dict[str, Any], dict[str, Any]]], language: int) -> str:
     heading = (
-        "| набор | фраз | слов | WER | 95 % | CER | 95 % | CER, ё = е | быстрее речи |",
-        "| set | utterances | words | WER | 95 % | CER | 95 % | CER, ё = е | times real time |",
+        "| набор | фраз | слов | WER | CER | с языковой моделью: WER | CER |",
+        "| set | utterances | words | WER | CER | with the language model: WER | CER |",
     )[language]
-    lines = [heading, "|---|" + "---:|" * 8]
-    for name, found in evaluations.items():
+    lines = [heading, "|---|" + "---:|" * 6]
+    for name, (greedy, searched) in evaluations.items():
         title = TITLES[name][language] if name in TITLES else name
-        wer, cer = found["wer_ci"], found["cer_ci"]
-        lines.append(
-            f"| {title} | {found['num_utterances']} | {found['num_words']} "
-            f"| {found['wer']:.3f} | {wer[0]:.3f}–{wer[1]:.3f} "
-            f"| {found['cer']:.3f} | {cer[0]:.3f}–{cer[1]:.3f} | {found['cer_yo']:.3f} "
-            f"| {1 / found['rtf']:.0f} |"
-        )
+        cells = [title, str(greedy["num_utterances"]), str(greedy["num_words"])]
+        for found in (greedy, searched):
+            for figure in ("wer", "cer"):
+                low, high = found[f"{figure}_ci"]
+                cells.append(f"**{found[figure]:.3f}** ({low:.3f}–{high:.3f})")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def mistakes(evaluations: dict[str, dict[str, Any]], count: int = 6) -> str:
+def mistakes(evaluations: dict[str, tuple[dict[str, Any], dict[str, Any]]], count: int = 6) -> str:
     """Show dev utterances from the best to the worst, so that nobody has to guess what a CER sounds like."""
     rows = sorted(
-        evaluations["dev"]["utterances"], key=lambda row: (row["word_errors"] / row["num_words"], row["id"])
+        evaluations["dev"][1]["utterances"],
+        key=lambda row: (row["word_errors"] / row["num_words"], row["id"]),
     )
     chosen = [rows[round(i * (len(rows) - 1) / (count - 1))] for i in range(count)]
     return "\n".join(f"| {row['reference']} | {row['hypothesis']} |" for row in chosen)
