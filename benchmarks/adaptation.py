@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--min-utterances", type=int, default=8)
+    parser.add_argument("--min-utterances", type=int, default=10)
     parser.add_argument("--speakers", type=int, default=0, help="only so many; 0 is all")
     parser.add_argument("--rest", type=int, default=120, help="utterances of other speakers to measure")
     parser.add_argument("--settings", default="{}", help="JSON of AdaptationConfig")

@@ -19,7 +19,7 @@ from govor.training import Trainer
 from tiny_corpus import ALPHABET, CONFIG, dataset, make, speak
 
 LETTERS = "анотре"
-SETTINGS = AdaptationConfig(epochs=12, batch_seconds=2.0, learning_rate=3e-3, augment=AugmentConfig())
+SETTINGS = AdaptationConfig(epochs=40, batch_seconds=2.0, learning_rate=3e-3, augment=AugmentConfig())
 
 
 def sentences(count: int, seed: int) -> tuple[str, ...]:

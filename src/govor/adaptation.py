@@ -19,12 +19,12 @@ from torch import Tensor
 
 from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig, Config
-from govor.dataset import Dataset, Left, Source
+from govor.dataset import Batch, Dataset, Left, Source
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
-from govor.model import AcousticNetwork, flushed_denormals
+from govor.model import AcousticNetwork, flushed_denormals, frame_mask
 from govor.training import ctc_losses, evaluate_model
 from govor.training_report import Example
 
@@ -166,6 +166,7 @@ def _fine_tune(
         for name, parameter in model.named_parameters()
         if everything or not name.startswith("layers.")
     ]
+    teacher = base.build_model().eval()
     anchor = [parameter.detach().clone() for parameter in trained]
     optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
     best_loss, best_epoch = math.inf, 0
@@ -185,7 +186,11 @@ def _fine_tune(
         for source, items in _interleave(batches, [(practised, items) for items in rehearsed[:count]]):
             batch = source.batch(items, epoch)
             optimizer.zero_grad(set_to_none=True)
-            loss = ctc_losses(model, batch, base.config.training.bfloat16).sum() / batch.label_lengths.sum()
+            if source is practised and settings.distill:
+                loss = settings.distill * _distillation_loss(model, teacher, batch)
+            else:
+                losses = ctc_losses(model, batch, base.config.training.bfloat16)
+                loss = losses.sum() / batch.label_lengths.sum()
             torch.autograd.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
             if not (torch.isfinite(loss) and torch.isfinite(norm)):
@@ -202,6 +207,20 @@ def _fine_tune(
         elif epoch + 1 - best_epoch >= settings.patience:
             break
     return best, best_epoch
+
+
+def _distillation_loss(model: AcousticNetwork, teacher: AcousticNetwork, batch: Batch) -> Tensor:
+    """Return how far the model's outputs have moved from the teacher's: divergence per label, nats.
+
+    What is rehearsed is not learned again but kept as it was (Li & Hoiem, Learning without Forgetting, 2016).
+    """
+    with torch.no_grad():
+        wanted, lengths = teacher(batch.features, batch.feature_lengths)
+    found, _ = model(batch.features, batch.feature_lengths)
+    divergence = (wanted.exp() * (wanted - found)).sum(dim=2)
+    inside = frame_mask(lengths, divergence.shape[0]).T
+    per_label: Tensor = (divergence * inside).sum() / batch.label_lengths.sum()
+    return per_label
 
 
 def _interleave(

@@ -165,6 +165,8 @@ class AdaptationConfig(_Frozen):
     """Part of the phrases that is not trained on but measured."""
     rehearsal_ratio: float = Field(1.0, ge=0)
     """Seconds of rehearsal for every second of own speech."""
+    distill: float = Field(1.0, ge=0)
+    """Weight of keeping the old outputs on the rehearsed speech; 0 learns its texts instead."""
     anchor: float = Field(1e-2, ge=0)
     """Pull of the old weights, per step and learning rate (Li et al., L2-SP, ICML 2018)."""
     batch_seconds: float = Field(60.0, gt=0)
