@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--min-utterances", type=int, default=10)
     parser.add_argument("--speakers", type=int, default=0, help="only so many; 0 is all")
     parser.add_argument("--rest", type=int, default=120, help="utterances of other speakers to measure")
+    parser.add_argument("--rehearsal", type=Path, help="manifest; the shipped set if absent")
     parser.add_argument("--settings", default="{}", help="JSON of AdaptationConfig")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -49,7 +50,9 @@ def main() -> None:
     print(f"{'speaker':28} {'n':>3} {'CER':>14} {'WER':>14} {'rest CER':>14} {'mix':>5} {'s':>4}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        rehearsal = unpack_rehearsal(Path(folder))
+        rehearsal = (
+            list(read_manifest(options.rehearsal)) if options.rehearsal else unpack_rehearsal(Path(folder))
+        )
         for name in chosen:
             own, test = hold_out(speakers[name], 0.5)
             others = [u for u in everybody if u.speaker != name]
