@@ -72,7 +72,7 @@ def adapt(
         settings = AdaptationConfig(epochs=epochs)
         result = run(base, own, practice, settings, lambda epoch, total, _loss: update(epoch, total))
     for left in result.left:
-        terminal.fail(f"{left.id}: {left.reason}")
+        terminal.fail_at(left.id, left.reason)
     _show(result, terminal.results)
     if result.mixture == 0:
         terminal.warn(

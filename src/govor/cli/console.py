@@ -69,6 +69,10 @@ class Terminal:
             f"[red]{tr('ошибка', 'error')}:[/red] {escape(one_line)}"
         )
 
+    def fail_at(self, place: str, reason: str) -> None:
+        """Report an error of one input; a reason that names the place itself does not get it twice."""
+        self.fail(reason if reason.startswith(place) else f"{place}: {reason}")
+
     @contextlib.contextmanager
     def progress(self, what: str, unit: str = "") -> Iterator[Callable[[float, float], None]]:
         """Show a bar on a terminal; the context gives ``update(done, total)``.

@@ -83,7 +83,7 @@ def evaluate(
     with terminal.progress(tr("распознавание", "recognising")) as update:
         evaluation = run(utterances, recognizer, choice, update)
     for failure in evaluation.failures:
-        terminal.fail(f"{failure.id}: {failure.reason}")
+        terminal.fail_at(failure.id, failure.reason)
     _, note = recognizer.decoder(choice)
     damage = [warning for warning in evaluation.warnings if warning != note]
     if note:

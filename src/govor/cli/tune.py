@@ -68,7 +68,7 @@ def tune(
     language_model = None if no_lm else lm or shipped_language_model()
     tuning = run(utterances, recognizer, language_model, terminal.say)
     for failure in tuning.failures:
-        terminal.fail(f"{failure.id}: {failure.reason}")
+        terminal.fail_at(failure.id, failure.reason)
     _show(tuning, terminal.results)
     update_decoding(model, target, tuning.entries(language_model))
     terminal.say(tr(f"веса записаны: {target}", f"weights stored: {target}"))
