@@ -298,11 +298,17 @@ def learning_rate(config: TrainingConfig, step: int, done: float) -> float:
 
 def ctc_losses(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> Tensor:
     """Return the CTC loss of every utterance (B,), nats, summed over its labels."""
+    return _forward(model, batch, bfloat16)[2]
+
+
+def _forward(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-probs (T', B, V), their lengths (B,) and the CTC losses (B,)."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
         log_probs, lengths = model(batch.features, batch.feature_lengths)
-    return torch.nn.functional.ctc_loss(
+    losses = torch.nn.functional.ctc_loss(
         log_probs, batch.labels, lengths, batch.label_lengths, blank=0, reduction="none"
     )
+    return log_probs, lengths, losses
 
 
 def evaluate_model(
@@ -315,11 +321,7 @@ def evaluate_model(
     with torch.inference_mode():
         for items in dataset.in_order():
             batch = dataset.batch(items)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-                log_probs, lengths = model(batch.features, batch.feature_lengths)
-            losses = torch.nn.functional.ctc_loss(
-                log_probs, batch.labels, lengths, batch.label_lengths, blank=0, reduction="none"
-            )
+            log_probs, lengths, losses = _forward(model, batch, bfloat16)
             loss_sum += float(losses.sum())
             label_sum += int(batch.label_lengths.sum())
             for row, (name, text) in enumerate(zip(batch.ids, batch.texts, strict=True)):
