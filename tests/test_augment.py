@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.augment import Augmenter, add_noise, change_speed, mask_time, warp_matrix
+from govor.augment import Augmenter, add_noise, add_reverb, change_speed, mask_time, warp_matrix
 from govor.config import FEATURE_PRESETS, AugmentConfig
 
-ALL = AugmentConfig(speed=0.2, warp=0.2, noise=1, tilt=0.5, time_masks=2, band_masks=2)
+ALL = AugmentConfig(speed=0.2, warp=0.2, reverb=1, noise=1, tilt=0.5, time_masks=2, band_masks=2)
 SPHINX = FEATURE_PRESETS["sphinx8k"]
 
 
@@ -81,3 +81,26 @@ def test_band_mask_wider_than_all_bands_still_works() -> None:
     augmenter = Augmenter(AugmentConfig(band_masks=3, band_mask_width=99), SPHINX)
     for seed in range(20):
         assert np.isfinite(augmenter(speech(), np.random.default_rng(seed))).all()
+
+
+def test_a_click_in_a_room_falls_by_60_db_in_the_drawn_time_and_nothing_comes_before_it() -> None:
+    click = np.full((120, 15), -25.0, np.float32)
+    click[10] = 0.0
+    rng = np.random.default_rng(4)
+    seconds = np.random.default_rng(4).uniform(0.15, 0.8)
+    wet = add_reverb(click, rng)
+    # The silence rings too, but stays silence.
+    assert wet[:10].max() < -22
+    np.testing.assert_allclose(wet[10], 0, atol=1e-4)
+    per_frame = np.diff(wet[12:20], axis=0)
+    # The slope in natural log of power; the floor of the silent frames adds less than 1e-3.
+    np.testing.assert_allclose(per_frame, -6 * np.log(10) / (100 * seconds), atol=2e-3)
+
+
+@given(st.integers(0, 500))
+def test_a_room_only_adds_energy(seed: int) -> None:
+    bands = 3 * np.random.default_rng(seed).normal(size=(50, 15)).astype(np.float32)
+    wet = add_reverb(bands, np.random.default_rng(seed))
+    # Single precision at this range.
+    assert (wet - bands).min() > -1e-4
+    assert np.isfinite(wet).all()

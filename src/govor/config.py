@@ -111,6 +111,8 @@ class AugmentConfig(_Frozen):
     """The frequency axis is stretched by a factor drawn from 1 ± warp (length of the vocal tract)."""
     noise: float = Field(0.0, ge=0, le=1)
     """Probability of added noise in the log-mel domain."""
+    reverb: float = Field(0.0, ge=0, le=1)
+    """Probability of an added room: each band's energy rings on and falls exponentially."""
     tilt: float = Field(0.0, ge=0)
     """Standard deviation of the random channel, in natural-log units over the mel bands."""
     time_masks: int = Field(0, ge=0)
@@ -131,6 +133,10 @@ class TrainingConfig(_Frozen):
     epochs: int = Field(24, ge=1)
     batch_seconds: float = Field(120.0, gt=0)
     """Speech in a batch, seconds, padding included."""
+    batches_per_step: int = Field(0, ge=0)
+    """Batches whose gradients make one step, divided among the processes; 0 is one for each process."""
+    block_hours: float = Field(4.0, gt=0)
+    """Speech of shards that each process holds in memory at once, hours."""
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(200, ge=0)
     final_rate_fraction: float = Field(0.02, ge=0, le=1)
