@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.audio import Source, from_array, read_blocks
-from govor.decoding import _words, align
+from govor.decoding import align, words_of
 from govor.errors import AudioError, ConfigError, ManifestError
 from govor.features import extract
 from govor.language import tr
@@ -177,7 +177,7 @@ def align_recording(
                 f"the text ({len(labels)} letters) does not fit into {num_samples / rate:.1f} s of audio",
             )
         ) from error
-    decoded = _words(found, model.alphabet)
+    decoded = words_of(found, model.alphabet)
     duration = num_samples / rate
     chosen = recognizer.offsets if offsets is None else offsets
     spans = word_times(decoded, np.concatenate(all_times), stride, features.frame_shift, duration, chosen)

@@ -67,11 +67,12 @@ def greedy(log_probs: NDArray[np.float32], alphabet: Alphabet) -> Decoded:
     peaks = np.maximum.reduceat(top, starts)
     spoken = best[starts] != alphabet.blank
     found = Alignment(best[starts][spoken], starts[spoken], ends[spoken], peaks[spoken])
-    words = _words(found, alphabet)
+    words = words_of(found, alphabet)
     return Decoded(" ".join(word.text for word in words), words, float(top.sum()))
 
 
-def _words(found: Alignment, alphabet: Alphabet) -> tuple[DecodedWord, ...]:
+def words_of(found: Alignment, alphabet: Alphabet) -> tuple[DecodedWord, ...]:
+    """Return the words that an alignment spells, with their frames and how sure their letters are."""
     symbols = alphabet.decode(found.labels.tolist())
     words = []
     position = 0

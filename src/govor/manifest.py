@@ -28,6 +28,8 @@ class Utterance:
     audio_filepath: Path | None = None
     features: Path | None = None
     """Ready features: ``.npy`` of shape (T, F) or a CMU Sphinx ``.mfc``."""
+    cuts: tuple[float, ...] = ()
+    """Places between the words, one fewer than words, seconds of the features (removed pauses left out)."""
 
     def to_json(self, folder: Path) -> str:
         """Return the manifest line, paths relative to `folder` where they lie inside it."""
@@ -38,6 +40,8 @@ class Utterance:
                 row[key] = _relative(path, folder)
         row |= {"duration": round(self.duration, 4), "text": self.text}
         row |= {"speaker": self.speaker, "id": self.id}
+        if self.cuts:
+            row["cuts"] = [round(cut, 3) for cut in self.cuts]
         return json.dumps(row, ensure_ascii=False)
 
 
@@ -80,6 +84,7 @@ def parse_line(line: str, folder: Path) -> Utterance:
     if "\0" in value or not all(map(_is_encodable, (value, text, name, speaker))):
         raise ManifestError(tr("в строке негодные символы", "the line has unusable characters"))
     path = folder / value
+    cuts = _read_cuts(row.get("cuts"), text)
     return Utterance(
         id=name,
         duration=float(duration),
@@ -87,7 +92,27 @@ def parse_line(line: str, folder: Path) -> Utterance:
         speaker=speaker,
         audio_filepath=path if key == "audio_filepath" else None,
         features=path if key == "features" else None,
+        cuts=cuts,
     )
+
+
+def _read_cuts(given: object, text: str) -> tuple[float, ...]:
+    if given is None:
+        return ()
+    num_words = len(text.split())
+    if (
+        not isinstance(given, list)
+        or not all(isinstance(cut, (int, float)) and 0 <= cut <= _LONGEST for cut in given)
+        or sorted(given) != given
+        or len(given) != max(num_words - 1, 0)
+    ):
+        raise ManifestError(
+            tr(
+                f"cuts должны быть растущими секундами между словами, на одну меньше слов ({num_words})",
+                f"cuts must be growing seconds between the words, one fewer than words ({num_words})",
+            )
+        )
+    return tuple(float(cut) for cut in given)
 
 
 def _is_encodable(text: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.decoding import Decoded, _words, align
+from govor.decoding import Decoded, align, words_of
 from govor.errors import ConfigError
 from govor.language import tr
 from govor.phrase_list import Phrase
@@ -201,4 +201,4 @@ class PhraseDecoder:
         if not match.accepted:
             return Decoded("", (), match.log_prob)
         found = align(log_probs, self._alphabet.encode(match.phrase.text), self._alphabet.blank)
-        return Decoded(match.phrase.text, _words(found, self._alphabet), match.log_prob)
+        return Decoded(match.phrase.text, words_of(found, self._alphabet), match.log_prob)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from govor.cli import prepare_synthetic
+from govor.cli import prepare_cuts, prepare_shards, prepare_synthetic
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
 from govor.errors import InputNotFoundError, ManifestError
@@ -26,6 +26,8 @@ app = typer.Typer(
 
 app.command("synthetic", help=prepare_synthetic.SYNTHETIC_HELP)(prepare_synthetic.synthetic)
 app.command("features", help=prepare_synthetic.FEATURES_HELP)(prepare_synthetic.features)
+app.command("cuts", help=prepare_cuts.CUTS_HELP)(prepare_cuts.cuts)
+app.command("shards", help=prepare_shards.HELP)(prepare_shards.shards)
 
 SPHINX_HELP = example(
     "Прочитать корпус признаков CMU Sphinx: feat/…/*.mfc и etc/PROMPTS_all.",
