@@ -191,3 +191,34 @@ def test_fingerprint_tells_other_data_apart(tmp_path: Path) -> None:
     others = [utterances[:3], utterances[::-1], [replace(utterances[0], text="ад"), *utterances[1:]]]
     assert same not in {dataset(other).fingerprint for other in others}
     assert dataset(utterances, share=0.5).fingerprint != same
+
+
+def test_cropped_and_spliced_examples_hold_words_of_the_speaker_and_can_always_be_aligned(
+    tmp_path: Path,
+) -> None:
+    changes = {"splice": 0.7, "crop": 0.4, "join": 0.3, "speed": 0.3}
+    config = CONFIG.model_copy(update={"augment": AUGMENT.model_copy(update=changes)})
+    shift = config.features.frame_shift
+    utterances = []
+    for number, utterance in enumerate(make(tmp_path, ("анна да нет", "мама да", "нет анна мама", "да") * 4)):
+        words = utterance.text.split()
+        ends = [len(speak(" ".join(words[:count]))) for count in range(1, len(words))]
+        cuts = tuple(round(end * shift, 3) for end in ends)
+        utterances.append(replace(utterance, cuts=cuts, speaker=f"s{number % 2}"))
+    made = dataset(utterances, config, augment=True)
+    new = short = 0
+    texts = {utterance.text for utterance in utterances}
+    for epoch in range(6):
+        for items in made.plan(epoch):
+            batch = made.batch(items, epoch)
+            again = made.batch(items, epoch)
+            assert batch.texts == again.texts
+            assert torch.equal(batch.features, again.features)
+            for item, text, frames in zip(items, batch.texts, batch.feature_lengths.tolist(), strict=True):
+                assert set(text.split()) <= {"анна", "да", "нет", "мама"}
+                assert num_output_frames(frames, config.network) >= check_text(text, ALPHABET)[1]
+                new += len(item) == 1 and text not in texts
+                short += len(item) == 1 and len(text) < len(utterances[item[0]].text)
+    assert new > 10
+    assert short > 10
+    assert dataset(utterances).fingerprint != dataset([replace(u, cuts=()) for u in utterances]).fingerprint

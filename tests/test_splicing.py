@@ -86,3 +86,23 @@ def test_the_same_draws_give_the_same_sentence() -> None:
     one, two = (splicer(1, np.random.default_rng(9)) for _ in range(2))
     assert one.text == two.text
     np.testing.assert_array_equal(one.features, two.features)
+
+
+@given(st.integers(0, 1000))
+def test_an_excerpt_is_a_run_of_words_with_silence_of_its_recording_around(seed: int) -> None:
+    utterances = [utterance(number) for number in range(8)]
+    splicer, rng = make_splicer(utterances), np.random.default_rng(seed)
+    excerpt = splicer.draw_excerpt(2, 4 * FRAMES, rng)
+    assert excerpt is not None
+    made = splicer.cut_out(2, excerpt, rng)
+    assert made.text in utterances[2].text
+    levels = made.features[:, 0] / 10
+    wanted = np.repeat([WORDS.index(word) for word in made.text.split()], FRAMES)
+    found = "".join(f"{level:.0f}" for level in levels)
+    assert "".join(map(str, wanted)) in found
+    assert len(levels) - len(wanted) <= 45
+
+
+def test_an_utterance_without_cuts_gives_no_excerpt() -> None:
+    said = Utterance("a", 1.0, "слово", "ann")
+    assert make_splicer([said]).draw_excerpt(0, 80, np.random.default_rng(0)) is None

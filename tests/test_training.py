@@ -271,7 +271,7 @@ def test_non_finite_loss_skips_the_step_and_is_counted(tmp_path: Path) -> None:
     save_mfc(tmp_path / "m0.mfc", speak("д")[:2])
     before = {name: value.clone() for name, value in running.model.state_dict().items()}
     batch = running.train_set.batch([(0,)])
-    assert math.isnan(running._step(batch, 0.1))
+    assert math.isnan(running._step([(0, batch)], 0.1))
     assert all(torch.equal(value, before[name]) for name, value in running.model.state_dict().items())
     assert running.progress.skipped_steps == 1
     listener = Listener()

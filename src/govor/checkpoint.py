@@ -69,7 +69,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "decoding": checkpoint.decoding,
     }
     temporary = path.with_name(path.name + ".part")
-    contiguous = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     save_file(contiguous, str(temporary), metadata={"govor": json.dumps(header, ensure_ascii=False)})
     with temporary.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -121,6 +121,10 @@ class AugmentConfig(_Frozen):
     band_masks: int = Field(0, ge=0)
     band_mask_width: int = Field(3, ge=1)
     """Widest frequency mask, mel bands."""
+    splice: float = Field(0.0, ge=0, le=1)
+    """Probability of a new sentence of the speaker's own words instead, where the manifest has `cuts`."""
+    crop: float = Field(0.0, ge=0, le=1)
+    """Probability that one to four words are heard alone, where the manifest has `cuts`."""
     join: float = Field(0.0, ge=0, le=1)
     """Probability that an utterance is followed by another one."""
     join_seconds: float = Field(16.0, gt=0)

@@ -23,6 +23,9 @@ MIN_RECORDINGS = 4
 MIN_FRAMES = 12
 """Shorter pieces are mostly the transition between two sounds."""
 DRAWS = 12
+MAX_EXCERPT_WORDS = 4
+LEAD_FRAMES, TAIL_FRAMES = 15, 30
+"""Most silence left around an excerpt, frames: as an endpointer leaves around a command."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class Spliced:
     features: Array
     """(T, F)."""
     text: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A run of words of one utterance: words `first` to `end`, in frames `start` to `stop`."""
+
+    first: int
+    end: int
+    start: int
+    stop: int
 
 
 class Splicer:
@@ -72,12 +85,39 @@ class Splicer:
             return Spliced(own, self.utterances[index].text)
         return Spliced(np.concatenate(pieces), " ".join(words))
 
+    def draw_excerpt(self, index: int, num_frames: int, rng: np.random.Generator) -> Excerpt | None:
+        """Choose one to four words of an utterance of `num_frames` frames; None if it has no cuts."""
+        cuts = self.utterances[index].cuts
+        if not cuts:
+            return None
+        bounds = self._bounds(index, num_frames)
+        first = int(rng.integers(len(bounds) - 1))
+        end = min(len(bounds) - 1, first + int(rng.integers(1, MAX_EXCERPT_WORDS + 1)))
+        if bounds[end] - bounds[first] < MIN_FRAMES:
+            return None
+        return Excerpt(first, end, bounds[first], bounds[end])
+
+    def cut_out(self, index: int, excerpt: Excerpt, rng: np.random.Generator) -> Spliced:
+        """Return an excerpt with some of the recording's own silence around it.
+
+        Normalised over so little speech, the same sounds look different: a network that was trained on whole
+        sentences alone hears single words with twice as many wrong letters.
+        """
+        values, words = self.read(index), self.utterances[index].text.split()
+        lead = int(rng.integers(0, LEAD_FRAMES + 1)) if excerpt.first else 0
+        tail = int(rng.integers(0, TAIL_FRAMES + 1)) if excerpt.end < len(words) else 0
+        parts = (values[:lead], values[excerpt.start : excerpt.stop], values[len(values) - tail :])
+        return Spliced(np.concatenate(parts), " ".join(words[excerpt.first : excerpt.end]))
+
+    def _bounds(self, index: int, num_frames: int) -> list[int]:
+        cuts = self.utterances[index].cuts
+        return [0, *(min(round(cut / self.frame_shift), num_frames) for cut in cuts), num_frames]
+
     def _piece(self, index: int, rng: np.random.Generator) -> tuple[Array, list[str]]:
         """Return some words' features, the recording's mean taken off, and the words."""
         utterance, features = self.utterances[index], self.read(index)
         words = utterance.text.split()
-        inner = [min(round(cut / self.frame_shift), len(features)) for cut in utterance.cuts]
-        bounds = [0, *inner, len(features)]
+        bounds = self._bounds(index, len(features))
         first = int(rng.integers(len(words)))
         end = min(len(words), first + int(rng.integers(1, MAX_WORDS + 1)))
         return features[bounds[first] : bounds[end]] - features.mean(axis=0), words[first:end]

@@ -1,21 +1,21 @@
 """The training loop, read top to bottom: epochs of batches, CTC, checkpoints that can be resumed exactly.
 
 Nothing random carries over from step to step: every draw is seeded by (seed, epoch, index), so a run that
-was killed and resumed gives the same weights as one that was not.
+was killed and resumed gives the same weights as one that was not. Several processes may train one model
+(`govor.ranks`): each gives its share of a step's batches, the gradients are added up, and all take the step.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from govor.checkpoint import (
     Checkpoint,
@@ -25,14 +25,18 @@ from govor.checkpoint import (
     save_checkpoint,
 )
 from govor.config import Config, TrainingConfig
-from govor.dataset import Batch, Dataset
-from govor.decoding import greedy
-from govor.errors import ConfigError, ModelError
+from govor.ctc import ctc_losses, evaluate_model
+from govor.dataset import Batch, Block, Dataset, TrainingData
+from govor.errors import ConfigError, ManifestError
+from govor.interrupts import delayed_interrupt
 from govor.language import tr
+from govor.loading import load_steps
 from govor.metrics import score
 from govor.model import AcousticNetwork, flushed_denormals
+from govor.ranks import RankLostError, Ranks
 from govor.text import Alphabet
 from govor.training_report import EpochReport, Example, spread, tensorboard_writer, write_report
+from govor.training_state import Progress, check_initial, check_resumable, choose_num_parts
 
 
 class Observer(Protocol):
@@ -48,36 +52,27 @@ class Observer(Protocol):
         """Hear of a finished epoch."""
 
 
-@dataclass
-class _Progress:
-    """Where a run stands; saved in every checkpoint."""
-
-    epoch: int = 0
-    batch: int = 0
-    """Batches of this epoch that are done."""
-    step: int = 0
-    skipped_steps: int = 0
-    best_cer: float = math.inf
-    loss_sum: float = 0.0
-    label_sum: int = 0
-    frame_sum: int = 0
-    learning_rate: float = 0.0
-
-
 class Trainer:
     """Trains one network: ``last.safetensors``, ``best.safetensors``, ``metrics.jsonl``, ``tb/``."""
 
     def __init__(
         self,
         config: Config,
-        train: Dataset,
+        train: TrainingData,
         dev: Dataset,
         output: Path,
         *,
         alphabet: Alphabet,
         provenance: dict[str, Any] | None = None,
         init: Checkpoint | None = None,
+        ranks: Ranks | None = None,
+        num_loaders: int = 0,
     ) -> None:
+        """Make the network and its optimiser.
+
+        `ranks` says which of several processes this is and on which device it computes; `num_loaders` further
+        processes prepare batches ahead. Raises ConfigError if there is nothing to train on.
+        """
         if not len(train):
             raise ConfigError(
                 tr("в обучающих манифестах нет годных фраз", "no usable utterances in the training manifests")
@@ -87,11 +82,16 @@ class Trainer:
         self.config, self.train_set, self.dev_set = config, train, dev
         self.output, self.alphabet = output, alphabet
         self.provenance = provenance or {}
+        self.ranks, self.num_loaders = ranks or Ranks(), num_loaders
+        self.bfloat16 = config.training.bfloat16 and (
+            self.ranks.device.type == "cpu" or torch.cuda.is_bf16_supported()
+        )
         torch.manual_seed(config.training.seed)
         self.model = AcousticNetwork(config.network, len(alphabet))
         if init is not None:
-            _check_compatible(init, config, alphabet)
+            check_initial(init, config, alphabet)
             self.model.load_state_dict(init.build_model().state_dict())
+        self.model.to(self.ranks.device)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -99,7 +99,9 @@ class Trainer:
             weight_decay=config.training.weight_decay,
         )
         self.average = {name: value.detach().clone() for name, value in self.model.named_parameters()}
-        self.progress = _Progress()
+        self.progress = Progress(
+            num_parts=choose_num_parts(config.training.batches_per_step, self.ranks.size)
+        )
         self.saved_at = time.monotonic()
 
     @property
@@ -113,48 +115,56 @@ class Trainer:
         return self.output / "best.safetensors"
 
     def resume(self) -> None:
-        """Go on where ``last.safetensors`` stopped.
+        """Go on where ``last.safetensors`` stopped; only the first process needs to have it.
 
         Raises ModelError if it is of another configuration or other data, or was not saved by a training.
         """
-        checkpoint = load_checkpoint(self.last)
-        if "progress" not in checkpoint.progress:
-            raise ModelError(
-                tr(
-                    f"{self.last}: готовая модель без состояния обучения; начните с неё новое: --init",
-                    f"{self.last}: a finished model without the state of a training; begin a new one: --init",
-                )
-            )
-        if checkpoint.config != self.config or checkpoint.alphabet != self.alphabet:
-            changed = ", ".join(_differences(checkpoint.config, self.config)) or "alphabet"
-            raise ModelError(
-                tr(
-                    f"{self.last}: другая конфигурация ({changed}); продолжать можно только с той же",
-                    f"{self.last}: another configuration ({changed}); a run resumes only with its own",
-                )
-            )
-        before, now = checkpoint.progress["num_utterances"], len(self.train_set)
-        if checkpoint.progress.get("data", "") != self.train_set.fingerprint:
-            raise ModelError(
-                tr(
-                    f"{self.last}: обучение шло на других данных (фраз {before}, теперь {now}); "
-                    "продолжать можно только на тех же",
-                    f"{self.last}: trained on other data ({before} utterances, now {now}); "
-                    "a run resumes only on its own",
-                )
-            )
+        checkpoint = self.ranks.from_leader(self._load_last)
         state = checkpoint.state
         self.model.load_state_dict(
             {n.removeprefix("raw."): v for n, v in state.items() if n.startswith("raw.")}
         )
-        self.average = {n: checkpoint.weights[n].clone() for n in self.names}
+        self.average = {n: checkpoint.weights[n].to(self.ranks.device, copy=True) for n in self.names}
         restore_optimizer(self.optimizer, self.names, state)
-        self.progress = _Progress(**checkpoint.progress["progress"])
+        self.progress = Progress(**checkpoint.progress["progress"])
+
+    def _load_last(self) -> Checkpoint:
+        checkpoint = load_checkpoint(self.last)
+        check_resumable(
+            self.last,
+            checkpoint,
+            self.config,
+            self.alphabet,
+            self.train_set.fingerprint,
+            len(self.train_set),
+            self.ranks.size,
+        )
+        return checkpoint
+
+    def _check_same_everywhere(self) -> None:
+        weights = hashlib.sha256()
+        for value in self.model.state_dict().values():
+            weights.update(value.cpu().contiguous().numpy().tobytes())
+        self.ranks.check_same(
+            {
+                tr("конфигурация", "the configuration"): self.config.model_dump_json(),
+                tr("обучающие данные (--train)", "the training data (--train)"): self.train_set.fingerprint,
+                tr("данные dev (--dev)", "the dev data (--dev)"): self.dev_set.fingerprint,
+                tr("начальные веса (--init)", "the initial weights (--init)"): weights.hexdigest(),
+            }
+        )
 
     @flushed_denormals()
     def run(self, observer: Observer) -> None:
-        """Train to the last epoch. KeyboardInterrupt saves and is raised again."""
-        writer = tensorboard_writer(self.output, self.progress.epoch)
+        """Train to the last epoch. KeyboardInterrupt saves and is raised again.
+
+        Of several processes all call it, and the first one's observer hears of it. Raises ConfigError if
+        they have not the same data, RankLostError if one is lost; what was trained till then is saved.
+        """
+        self._check_same_everywhere()
+        if not self.ranks.leads:
+            observer = _Nobody()
+        writer = tensorboard_writer(self.output, self.progress.epoch) if self.ranks.leads else None
         observer.on_start(
             self.progress.epoch, self.progress.batch, sum(p.numel() for p in self.model.parameters())
         )
@@ -163,58 +173,105 @@ class Trainer:
                 started = time.monotonic()
                 self._train_epoch(observer)
                 dev_loss, examples = self._evaluate()
-                with _delayed_interrupt():
+                with delayed_interrupt():
                     report = self._finish_epoch(time.monotonic() - started, dev_loss, examples, writer)
                 observer.on_epoch(report)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RankLostError):
             self.save()
             raise
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
 
     def _train_epoch(self, observer: Observer) -> None:
-        progress = self.progress
-        plan = self.train_set.plan(progress.epoch)
+        progress, data = self.progress, self.train_set
+        num_blocks = data.num_blocks(progress.num_parts)
         self.model.train()
-        for number in range(progress.batch, len(plan)):
-            batch = self.train_set.batch(plan[number], progress.epoch)
+        for number in range(progress.block, num_blocks):
+            block = data.block(progress.epoch, number, progress.num_parts, self.ranks)
+            self._train_block(block, number, num_blocks, observer)
+            with delayed_interrupt():
+                progress.block, progress.batch = number + 1, 0
+                progress.left_out += block.left_out
+            # Memory is to hold one block, not the old one beside the new.
+            del block
+        if progress.left_out >= len(data):
+            raise ManifestError(
+                tr("ни одной фразы шардов не прочитать", "not one utterance of the shards can be read")
+            )
+
+    def _train_block(self, block: Block, number: int, num_blocks: int, observer: Observer) -> None:
+        progress, num_steps = self.progress, len(block.steps)
+        first = progress.batch
+        loaded = load_steps(block.steps[first:], progress.epoch, self.num_loaders)
+        for done, batches in enumerate(loaded, first):
+            part_of_epoch = (number + done / num_steps) / num_blocks
             rate = learning_rate(
                 self.config.training,
                 progress.step,
-                (progress.epoch + number / len(plan)) / self.config.training.epochs,
+                (progress.epoch + part_of_epoch) / self.config.training.epochs,
             )
             # An interrupt inside a step would leave half of it in the weights; it waits for the step's end.
-            with _delayed_interrupt():
-                loss = self._step(batch, rate)
-                progress.batch = number + 1
-                progress.frame_sum += int(batch.feature_lengths.sum())
+            with delayed_interrupt():
+                loss = self._step(batches, rate)
+                progress.batch = done + 1
                 if time.monotonic() - self.saved_at > self.config.training.checkpoint_minutes * 60:
                     self.save()
-            observer.on_step(progress.epoch, number + 1, len(plan), loss)
+            # The next block may be a little longer or shorter; of data in memory there is but one.
+            observer.on_step(progress.epoch, number * num_steps + done + 1, num_steps * num_blocks, loss)
 
-    def _step(self, batch: Batch, rate: float) -> float:
+    def _step(self, batches: Sequence[tuple[int, Batch]], rate: float) -> float:
+        """Take a step from this process's (part, batch) and those of the others; return the loss per label.
+
+        The gradient is that of the sum of all losses over the number of all labels, so it does not depend on
+        how batches are divided among processes.
+        """
         training, progress = self.config.training, self.progress
-        # Seeds dropout, so that a resumed run drops what an uninterrupted one drops.
-        torch.manual_seed(hash((training.seed, progress.step)) & 0x7FFFFFFF)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         progress.learning_rate = rate
         self.optimizer.zero_grad(set_to_none=True)
-        losses = ctc_losses(self.model, batch, self.config.training.bfloat16)
-        num_labels = int(batch.label_lengths.sum())
-        loss = losses.sum() / num_labels
-        torch.autograd.backward(loss)
+        sums = torch.zeros(3, dtype=torch.float64)
+        for part, batch in batches:
+            # Seeds dropout, so that a resumed run drops what an uninterrupted one drops.
+            draw = (training.seed, progress.step, part) if part else (training.seed, progress.step)
+            torch.manual_seed(hash(draw) & 0x7FFFFFFF)
+            loss = ctc_losses(self.model, batch.to(self.ranks.device), self.bfloat16).sum()
+            torch.autograd.backward(loss)
+            sums += torch.tensor(
+                [float(loss.detach()), int(batch.label_lengths.sum()), int(batch.feature_lengths.sum())],
+                dtype=torch.float64,
+            )
+        self._add_up_gradients()
+        loss_sum, num_labels, num_frames = self.ranks.add_up(sums).tolist()
+        for parameter in self.model.parameters():
+            assert parameter.grad is not None
+            parameter.grad.div_(num_labels)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         progress.step += 1
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+        progress.frame_sum += int(num_frames)
+        if not (math.isfinite(loss_sum) and torch.isfinite(norm)):
             progress.skipped_steps += 1
             return math.nan
         self.optimizer.step()
         self._update_average()
-        value = float(loss.detach())
-        progress.loss_sum += value * num_labels
-        progress.label_sum += num_labels
-        return value
+        progress.loss_sum += loss_sum
+        progress.label_sum += int(num_labels)
+        return float(loss_sum / num_labels)
+
+    def _add_up_gradients(self) -> None:
+        parameters = list(self.model.parameters())
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.ranks.size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        # One message instead of dozens.
+        flat = self.ranks.add_up(torch.cat([gradient.flatten() for gradient in gradients]))
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, total in zip(gradients, torch.split(flat, sizes), strict=True):
+            gradient.copy_(total.view_as(gradient))
 
     def _update_average(self) -> None:
         # A young average must not remember the random start: its memory grows with the steps made.
@@ -231,7 +288,8 @@ class Trainer:
     def _evaluate(self) -> tuple[float, list[Example]]:
         model = AcousticNetwork(self.config.network, len(self.alphabet))
         model.load_state_dict(self.average)
-        return evaluate_model(model, self.dev_set, self.alphabet, self.config.training.bfloat16)
+        model.to(self.ranks.device)
+        return evaluate_model(model, self.dev_set, self.alphabet, self.bfloat16, self.ranks)
 
     def _finish_epoch(
         self, seconds: float, dev_loss: float, examples: Sequence[Example], writer: Any
@@ -252,15 +310,17 @@ class Trainer:
             hours=progress.frame_sum * self.config.features.frame_shift / 3600,
             skipped_steps=progress.skipped_steps,
             best=best,
+            left_out=progress.left_out,
             examples=tuple(spread(examples, self.config.training.show_utterances)),
         )
         # The figures and the best model first: killed before the save below, the epoch ends once more and
         # writes the same again.
-        write_report(self.output / "metrics.jsonl", report, writer)
+        if self.ranks.leads:
+            write_report(self.output / "metrics.jsonl", report, writer)
         progress.epoch += 1
-        progress.batch = 0
+        progress.block, progress.batch, progress.left_out = 0, 0, 0
         progress.loss_sum, progress.label_sum, progress.frame_sum = 0.0, 0, 0
-        if best:
+        if best and self.ranks.leads:
             self.provenance |= {"epoch": report.epoch, "dev_cer": cer, "dev_wer": wer}
             save_checkpoint(
                 self.best, Checkpoint(self.config, self.alphabet, dict(self.average), self.provenance)
@@ -269,7 +329,9 @@ class Trainer:
         return report
 
     def save(self) -> None:
-        """Write ``last.safetensors``."""
+        """Write ``last.safetensors``, if this is the first process."""
+        if not self.ranks.leads:
+            return
         raw = {f"raw.{name}": value.detach() for name, value in self.model.state_dict().items()}
         save_checkpoint(
             self.last,
@@ -296,83 +358,11 @@ def learning_rate(config: TrainingConfig, step: int, done: float) -> float:
     return config.learning_rate * cosine * min(1.0, (step + 1) / max(config.warmup_steps, 1))
 
 
-def ctc_losses(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> Tensor:
-    """Return the CTC loss of every utterance (B,), nats, summed over its labels."""
-    return _forward(model, batch, bfloat16)[2]
+class _Nobody:
+    """Observes for the processes that do not lead."""
 
+    def on_start(self, first_epoch: int, first_batch: int, num_parameters: int) -> None: ...
 
-def _forward(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-probs (T', B, V), their lengths (B,) and the CTC losses (B,)."""
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-        log_probs, lengths = model(batch.features, batch.feature_lengths)
-    losses = torch.nn.functional.ctc_loss(
-        log_probs, batch.labels, lengths, batch.label_lengths, blank=0, reduction="none"
-    )
-    return log_probs, lengths, losses
+    def on_step(self, epoch: int, batch: int, num_batches: int, loss: float) -> None: ...
 
-
-def evaluate_model(
-    model: AcousticNetwork, dataset: Dataset, alphabet: Alphabet, bfloat16: bool
-) -> tuple[float, list[Example]]:
-    """Decode a dataset greedily; return the CTC loss per label and what was heard in each utterance."""
-    model.eval()
-    loss_sum, label_sum = 0.0, 0
-    examples: list[Example] = []
-    with torch.inference_mode():
-        for items in dataset.in_order():
-            batch = dataset.batch(items)
-            log_probs, lengths, losses = _forward(model, batch, bfloat16)
-            loss_sum += float(losses.sum())
-            label_sum += int(batch.label_lengths.sum())
-            for row, (name, text) in enumerate(zip(batch.ids, batch.texts, strict=True)):
-                values = log_probs[: int(lengths[row]), row].numpy()
-                examples.append(Example(name, text, greedy(values, alphabet).text))
-    return loss_sum / max(label_sum, 1), examples
-
-
-def _check_compatible(init: Checkpoint, config: Config, alphabet: Alphabet) -> None:
-    same = init.config.network.model_dump(exclude={"dropout"}) == config.network.model_dump(
-        exclude={"dropout"}
-    )
-    if not same or init.config.features != config.features or init.alphabet != alphabet:
-        raise ModelError(
-            tr(
-                "начальная модель другой формы: сеть, признаки и алфавит должны совпадать с конфигурацией",
-                "the initial model has another shape: network, features or alphabet differ",
-            )
-        )
-
-
-def _differences(one: Config, other: Config) -> list[str]:
-    """Name the settings in which two configurations differ."""
-    return [
-        f"{section}.{key}"
-        for section, values in one.model_dump().items()
-        for key, value in values.items()
-        if value != other.model_dump()[section][key]
-    ]
-
-
-@contextlib.contextmanager
-def _delayed_interrupt() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM until the block is done, then raise KeyboardInterrupt."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-    before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(kind) == signal.SIG_IGN:
-            # Started with nohup or in the background: whoever did that wants no interrupts.
-            continue
-        before[kind] = signal.signal(kind, lambda number, _frame: arrived.append(number))
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-    if arrived:
-        raise KeyboardInterrupt
+    def on_epoch(self, report: EpochReport) -> None: ...

@@ -39,6 +39,8 @@ class EpochReport:
     skipped_steps: int
     """Steps left out so far because the loss or its gradient was not finite."""
     best: bool
+    left_out: int = 0
+    """Utterances of shards that could not be trained on in this epoch."""
     examples: tuple[Example, ...] = field(repr=False, default=())
 
 

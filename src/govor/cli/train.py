@@ -1,4 +1,4 @@
-"""``govor train``: manifests in, checkpoints and figures out."""
+"""``govor train``: manifests or shards in, checkpoints and figures out."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from govor.cli.console import ExitCode, Terminal, require
 from govor.cli.options import Quiet, example
-from govor.errors import ConfigError, InputNotFoundError
+from govor.cli.training_data import read_source, read_training_data
+from govor.cli.training_screen import TrainingScreen
+from govor.errors import ConfigError
 from govor.language import tr
 
 if TYPE_CHECKING:
     from govor.config import Config
-    from govor.dataset import Dataset, Source
+    from govor.dataset import Dataset
     from govor.manifest import BadLine
-    from govor.training_report import EpochReport
+    from govor.ranks import Ranks
+    from govor.shard_dataset import ShardDataset
 
 HELP = example(
-    "Обучить модель. После каждой эпохи показывает услышанное рядом с эталоном; Ctrl-C сохраняет.",
-    "Train a model. After every epoch shows what it hears beside the reference; Ctrl-C saves.",
+    "Обучить модель. После каждой эпохи показывает услышанное рядом с эталоном; Ctrl-C сохраняет. "
+    "Несколькими процессами: torchrun --nproc-per-node 2 -m govor train …",
+    "Train a model. After every epoch shows what it hears beside the reference; Ctrl-C saves. "
+    "With several processes: torchrun --nproc-per-node 2 -m govor train …",
     "govor train --config small --train data/train.jsonl --dev data/dev.jsonl --output runs/my",
     "govor train --config small --train data/train.jsonl --dev data/dev.jsonl --output runs/my --resume",
 )
@@ -32,8 +36,10 @@ def train(
         list[str],
         typer.Option(
             help=tr(
-                "Манифест; можно несколько. ПУТЬ@0.3 берёт каждую эпоху случайные 30 %.",
-                "A manifest; may be repeated. PATH@0.3 draws a random 30 % every epoch.",
+                "Манифест или шарды (папка, *.tar); можно несколько. ПУТЬ@0.3 берёт каждую эпоху "
+                "случайные 30 %.",
+                "A manifest or shards (a folder, *.tar); may be repeated. PATH@0.3 draws a random 30 % "
+                "every epoch.",
             )
         ),
     ],
@@ -41,6 +47,16 @@ def train(
         Path, typer.Option(help=tr("Манифест для выбора лучшей модели.", "Manifest to choose the best by."))
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help=tr("Папка обучения.", "Folder of the run."))],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(
+            show_default=False,
+            help=tr(
+                "Ещё обучающие данные: --train shards/*.tar без кавычек.",
+                "More to train on: --train shards/*.tar without quotes.",
+            ),
+        ),
+    ] = None,
     config: Annotated[
         str, typer.Option(help=tr("small, seed или файл TOML.", "small, seed or a TOML file."))
     ] = "small",
@@ -51,40 +67,71 @@ def train(
         Path | None,
         typer.Option(help=tr("Начать с весов этого чекпойнта.", "Start from this checkpoint's weights.")),
     ] = None,
+    device: Annotated[str, typer.Option(help=tr("auto, cpu или cuda.", "auto, cpu or cuda."))] = "auto",
+    loaders: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help=tr(
+                "Процессов, готовящих пакеты заранее; без него 0, а с видеокартой 4.",
+                "Processes that prepare batches ahead; by default 0, or 4 beside a GPU.",
+            ),
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> int:
     """Train a model."""
-    require("train", "torch", "safetensors", "tensorboard")
+    require("train", "torch", "safetensors", "tensorboard", "webdataset")
     import torch
 
+    from govor.ranks import RankLostError, ToldByLeaderError, join
+
+    # Threads wait for each other more than they help at this size; processes use many cores better.
+    torch.set_num_threads(1)
+    with join(device) as ranks:
+        if loaders is None:
+            loaders = 4 if ranks.device.type == "cuda" else 0
+        terminal = Terminal(quiet or not ranks.leads)
+        try:
+            return _train(
+                [*train, *(more or [])], dev, output, config, resume, init, loaders, ranks, terminal
+            )
+        except (RankLostError, ToldByLeaderError):
+            if ranks.leads:
+                raise
+            # One error is told once: by the first process.
+            ranks.outlive_leader()
+            return ExitCode.SOME_FAILED
+
+
+def _train(
+    train: list[str],
+    dev: Path,
+    output: Path,
+    config: str,
+    resume: bool,
+    init: Path | None,
+    loaders: int,
+    ranks: Ranks,
+    terminal: Terminal,
+) -> int:
     from govor.checkpoint import load_checkpoint
     from govor.dataset import Dataset
+    from govor.ranks import restarted
     from govor.text import Alphabet
     from govor.training import Trainer
 
-    terminal = Terminal(quiet)
     settings = _settings(config)
-    last = output / "last.safetensors"
-    if last.exists() and not resume:
-        raise ConfigError(
-            tr(
-                f"{last} уже есть: продолжить — --resume, начать заново — другая папка --output",
-                f"{last} exists: go on with --resume, or start anew in another --output folder",
-            )
-        )
-    # Threads wait for each other more than they help at this size; two runs use two cores better.
-    torch.set_num_threads(1)
+    goes_on = ranks.from_leader(lambda: _goes_on(output / "last.safetensors", resume or restarted()))
     alphabet = Alphabet()
     bad: list[BadLine] = []
-    sources = [_source(name, bad) for name in train]
-    dev_source = _source(str(dev), bad, share=False)
-    for line in bad:
-        terminal.fail(f"{line.place}: {line.reason}")
-    with terminal.progress(tr("чтение обучающих фраз", "reading the training utterances")) as update:
-        train_set = Dataset(sources, settings, alphabet, augment=True, on_progress=update)
-    dev_set = Dataset([dev_source], settings, alphabet, augment=False)
-    for name, dataset in (("train", train_set), ("dev", dev_set)):
-        _tell(name, dataset, terminal)
+    train_set = read_training_data(train, settings, alphabet, bad, terminal)
+    dev_set = Dataset([read_source(str(dev), bad, share=False)], settings, alphabet, augment=False)
+    if ranks.leads:
+        for line in bad:
+            terminal.fail(f"{line.place}: {line.reason}")
+        _tell("train", train_set, terminal)
+        _tell("dev", dev_set, terminal)
     trainer = Trainer(
         settings,
         train_set,
@@ -93,10 +140,12 @@ def train(
         alphabet=alphabet,
         provenance={"manifests": [Path(name).name for name in train], "hours": round(train_set.hours, 2)},
         init=load_checkpoint(init) if init else None,
+        ranks=ranks,
+        num_loaders=loaders,
     )
-    if resume and last.exists():
+    if goes_on:
         trainer.resume()
-    with _Screen(terminal) as screen:
+    with TrainingScreen(terminal) as screen:
         trainer.run(screen)
     terminal.say(
         tr(f"лучшая модель: {trainer.best}. ", f"best model: {trainer.best}. ")
@@ -105,103 +154,37 @@ def train(
     return ExitCode.SOME_FAILED if bad else ExitCode.FINE
 
 
+def _goes_on(last: Path, resume: bool) -> bool:
+    if last.exists() and not resume:
+        raise ConfigError(
+            tr(
+                f"{last} уже есть: продолжить — --resume, начать заново — другая папка --output",
+                f"{last} exists: go on with --resume, or start anew in another --output folder",
+            )
+        )
+    return last.exists()
+
+
 def _settings(name: str) -> Config:
     from govor.config import PRESETS, load_config
 
     return PRESETS[name] if name in PRESETS else load_config(Path(name))
 
 
-def _source(name: str, bad: list[BadLine], share: bool = True) -> Source:
-    from govor.dataset import Source
-    from govor.manifest import read_manifest
+def _tell(name: str, dataset: Dataset | ShardDataset, terminal: Terminal) -> None:
+    from govor.dataset import Dataset
 
-    path, part = Path(name), 1.0
-    if share and not path.exists() and "@" in name:
-        head, _, tail = name.rpartition("@")
-        try:
-            path, part = Path(head), float(tail)
-        except ValueError:
-            raise InputNotFoundError(tr(f"нет манифеста {name}", f"no manifest {name}")) from None
-    if not 0 < part <= 1:
-        raise ConfigError(
-            tr(f"{name}: доля должна быть от 0 до 1", f"{name}: the share must lie between 0 and 1")
-        )
-    return Source(list(read_manifest(path, bad)), part)
-
-
-def _tell(name: str, dataset: Dataset, terminal: Terminal) -> None:
+    num_left = len(dataset.left) if isinstance(dataset, Dataset) else 0
     terminal.say(
         tr(
-            f"{name}: фраз {len(dataset)}, часов {dataset.hours:.2f}, негодных {len(dataset.left)}",
-            f"{name}: {len(dataset)} utterances, {dataset.hours:.2f} h, unusable {len(dataset.left)}",
+            f"{name}: фраз {len(dataset)}, часов {dataset.hours:.2f}, негодных {num_left}",
+            f"{name}: {len(dataset)} utterances, {dataset.hours:.2f} h, unusable {num_left}",
         )
     )
+    if not isinstance(dataset, Dataset):
+        return
     shown = 20
     for left in dataset.left[:shown]:
         terminal.warn(f"{left.id}: {left.reason}")
-    if len(dataset.left) > shown:
-        terminal.warn(tr(f"и ещё {len(dataset.left) - shown}", f"and {len(dataset.left) - shown} more"))
-
-
-class _Screen:
-    """Shows a training on the terminal."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = terminal.notes
-        self.console = console
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=terminal.quiet or not console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=None)
-
-    def __enter__(self) -> _Screen:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def on_start(self, first_epoch: int, first_batch: int, num_parameters: int) -> None:
-        begin = tr(f"весов {num_parameters:,}", f"{num_parameters:,} weights")
-        if first_epoch or first_batch:
-            begin += tr(
-                f"; продолжение: эпоха {first_epoch}, пакет {first_batch}",
-                f"; going on at epoch {first_epoch}, batch {first_batch}",
-            )
-        self.console.print(begin)
-
-    def on_step(self, epoch: int, batch: int, num_batches: int, loss: float) -> None:
-        about = tr(f"эпоха {epoch}  потеря {loss:.3f}", f"epoch {epoch}  loss {loss:.3f}")
-        self.bar.update(self.task, description=about, completed=batch, total=num_batches)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        star = " [green]★[/green]" if report.best else ""
-        self.console.print(
-            tr(
-                f"[bold]эпоха {report.epoch}[/bold]  потеря {report.train_loss:.3f}  "
-                f"dev: потеря {report.dev_loss:.3f}  CER {report.dev_cer:.1%}  WER {report.dev_wer:.1%}  "
-                f"{report.seconds:.0f} с{star}",
-                f"[bold]epoch {report.epoch}[/bold]  loss {report.train_loss:.3f}  "
-                f"dev: loss {report.dev_loss:.3f}  CER {report.dev_cer:.1%}  WER {report.dev_wer:.1%}  "
-                f"{report.seconds:.0f} s{star}",
-            )
-        )
-        if report.skipped_steps:
-            self.console.print(
-                tr(
-                    f"  пропущено шагов с бесконечной потерей: {report.skipped_steps}",
-                    f"  steps skipped for a non-finite loss: {report.skipped_steps}",
-                )
-            )
-        reference, hypothesis = tr("эталон  ", "said "), tr("услышано", "heard")
-        for shown in report.examples:
-            self.console.print(f"  [dim]{reference}[/dim] {escape(shown.reference)}")
-            self.console.print(f"  [dim]{hypothesis}[/dim] {escape(shown.hypothesis)}")
+    if num_left > shown:
+        terminal.warn(tr(f"и ещё {num_left - shown}", f"and {num_left - shown} more"))

@@ -1,0 +1,60 @@
+"""Run the network on batches: CTC losses for training, losses and greedy texts for judging."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from govor.dataset import Batch, Dataset
+from govor.decoding import greedy
+from govor.model import AcousticNetwork
+from govor.ranks import Ranks
+from govor.text import Alphabet
+from govor.training_report import Example
+
+
+def ctc_losses(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> Tensor:
+    """Return the CTC loss of every utterance (B,), nats, summed over its labels."""
+    return _forward(model, batch, bfloat16)[2]
+
+
+def _forward(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-probs (T', B, V), their lengths (B,) and the CTC losses (B,)."""
+    with torch.autocast(batch.features.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        log_probs, lengths = model(batch.features, batch.feature_lengths)
+    losses = torch.nn.functional.ctc_loss(
+        log_probs, batch.labels, lengths, batch.label_lengths, blank=0, reduction="none"
+    )
+    return log_probs, lengths, losses
+
+
+def evaluate_model(
+    model: AcousticNetwork,
+    dataset: Dataset,
+    alphabet: Alphabet,
+    bfloat16: bool,
+    ranks: Ranks | None = None,
+) -> tuple[float, list[Example]]:
+    """Decode a dataset greedily; return the CTC loss per label and what was heard in each utterance.
+
+    The batches are divided among `ranks`, and each process gets the figures of all.
+    """
+    ranks = ranks or Ranks()
+    model.eval()
+    plan = dataset.in_order()
+    judged: list[tuple[int, float, int, list[Example]]] = []
+    with torch.inference_mode():
+        for number in range(ranks.rank, len(plan), ranks.size):
+            batch = dataset.batch(plan[number])
+            log_probs, lengths, losses = _forward(model, batch.to(ranks.device), bfloat16)
+            values = log_probs.cpu().numpy()
+            examples = [
+                Example(name, text, greedy(values[: int(lengths[row]), row], alphabet).text)
+                for row, (name, text) in enumerate(zip(batch.ids, batch.texts, strict=True))
+            ]
+            judged.append((number, float(losses.sum()), int(batch.label_lengths.sum()), examples))
+    # In the order of the batches, so that the sum has the same bits however many processes there are.
+    everything = sorted((row for rows in ranks.gather(judged) for row in rows), key=lambda row: row[0])
+    loss_sum = sum(loss for _, loss, _, _ in everything)
+    num_labels = sum(count for _, _, count, _ in everything)
+    return loss_sum / max(num_labels, 1), [example for row in everything for example in row[3]]
