@@ -24,6 +24,7 @@ class VirtualMicrophone:
 
     environment: dict[str, str]
     """For the programs that record and play."""
+    _servers: list[subprocess.Popen[bytes]]
 
     def play(self, path: Path) -> None:
         """Play a sound file to its end."""
@@ -36,6 +37,19 @@ class VirtualMicrophone:
     def plug(self) -> None:
         """Bring the device back."""
         self._run("pactl", "load-module", "module-null-sink", *_SINK.split())
+
+    def crash(self) -> None:
+        """Kill the whole sound server."""
+        server = self._servers.pop()
+        server.kill()
+        server.wait()
+
+    def start(self) -> None:
+        """Start the sound server, as after a crash."""
+        folder = Path(self.environment["HOME"])
+        (folder / "native").unlink(missing_ok=True)
+        self._servers.append(_start_server(folder, self.environment))
+        _wait_for_server(self._servers[-1], self.environment)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -73,7 +87,24 @@ def started_virtual_microphone() -> Iterator[VirtualMicrophone]:
         "PULSE_SINK": "virtmic",
         "PULSE_SERVER": f"unix:{folder}/native",
     }
-    server = subprocess.Popen(
+    servers: list[subprocess.Popen[bytes]] = []
+    microphone = VirtualMicrophone(environment, servers)
+    try:
+        microphone.start()
+        yield microphone
+    finally:
+        for server in servers:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_server(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [
             *("pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"),
             "--disable-shm=yes",
@@ -84,17 +115,6 @@ def started_virtual_microphone() -> Iterator[VirtualMicrophone]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    try:
-        _wait_for_server(server, environment)
-        yield VirtualMicrophone(environment)
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for_server(server: subprocess.Popen[bytes], environment: dict[str, str]) -> None:

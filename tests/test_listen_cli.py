@@ -1,0 +1,350 @@
+"""``govor listen`` as a user runs it, on a virtual microphone into which real recordings are played."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import numpy as np
+import pytest
+
+from govor.audio import load_audio
+from govor.manifest import read_manifest
+from govor.text import normalize
+from virtual_microphone import VirtualMicrophone, started_virtual_microphone
+
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")
+VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
+RATE = 16000
+# Of a machine that does much else at the same time.
+PATIENCE = 60.0
+READY, GONE, BACK = "говорите", "жду, когда он вернётся", "микрофон снова есть"
+FIRST, SECOND = "ru_0054", "ru_0045"
+
+pytestmark = pytest.mark.skipif(not VOICE.is_dir(), reason="needs real speech: apt install festvox-ru")
+
+
+def sound_of(name: str) -> Path:
+    return VOICE / "wav" / f"{name}.wav"
+
+
+def prompt(name: str) -> str:
+    lines = (VOICE / "etc" / "txt.done.data").read_text("utf-8").splitlines()
+    found = [match[1] for line in lines if (match := re.match(rf'\(\s*{name}\s+"(.*)"', line))]
+    return normalize(found[0].replace("+", ""))
+
+
+@pytest.fixture(scope="module")
+def virtual() -> Iterator[VirtualMicrophone]:
+    with started_virtual_microphone() as microphone, microphone.awake():
+        yield microphone
+
+
+_running: list[Listening] = []
+
+
+@pytest.fixture(autouse=True)
+def no_program_is_left_behind() -> Iterator[None]:
+    yield
+    while _running:
+        listening = _running.pop()
+        listening.process.kill()
+        listening.end()
+
+
+class Listening:
+    """A running ``govor listen``; what it writes can be waited for."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str, terminal: bool = False) -> None:
+        environment = environment | {"PYTHONPATH": SOURCE, "GOVOR_LANG": "ru", "TERM": "xterm"}
+        environment |= {"PYTHONUTF8": "1", "COLUMNS": "60", "LINES": "20"}
+        # Ctrl-C may have been switched off for whoever runs the tests.
+        code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        code += "from govor.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, "listen", *arguments]
+        self._changed = threading.Condition()
+        self._written = {"out": b"", "err": b""}
+        self._readers: list[threading.Thread] = []
+        self._close: list[Callable[[], None]]
+        if terminal:
+            ours, theirs = os.openpty()
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+            )
+            os.close(theirs)
+            streams = {"out": ours}
+            self._close = [lambda: os.close(ours)]
+        else:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert self.process.stdout is not None and self.process.stderr is not None
+            streams = {"out": self.process.stdout.fileno(), "err": self.process.stderr.fileno()}
+            self._close = [self.process.stdout.close, self.process.stderr.close]
+        for name, descriptor in streams.items():
+            reader = threading.Thread(target=self._collect, args=(name, descriptor), daemon=True)
+            reader.start()
+            self._readers.append(reader)
+        _running.append(self)
+
+    def _collect(self, name: str, descriptor: int) -> None:
+        while True:
+            try:
+                piece = os.read(descriptor, 65536)
+            except OSError:
+                # How a terminal says that its last program has gone.
+                return
+            if not piece:
+                return
+            with self._changed:
+                self._written[name] += piece
+                self._changed.notify_all()
+
+    @property
+    def out(self) -> str:
+        return self._written["out"].decode("utf-8", "ignore")
+
+    @property
+    def notes(self) -> str:
+        return self._written["err"].decode("utf-8", "ignore")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        whole = self.out[: self.out.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    @property
+    def finals(self) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == "final"]
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not condition():
+                assert self.process.poll() is None and time.monotonic() < deadline, (self.out, self.notes)
+                self._changed.wait(0.2)
+
+    def stop(self) -> int:
+        """Press Ctrl-C and return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+    def end(self) -> int:
+        """Wait for the end and return the exit code."""
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            for reader in self._readers:
+                reader.join(PATIENCE)
+            while self._close:
+                self._close.pop()()
+
+
+def say(virtual: VirtualMicrophone, listening: Listening, name: str) -> dict[str, Any]:
+    """Play a recording and return its final; again if a busy machine lost it, as a person would."""
+    for _ in range(3):
+        number = len(listening.finals)
+        virtual.play(sound_of(name))
+        try:
+            listening.wait_until(lambda number=number: len(listening.finals) > number, 10)
+        except AssertionError:
+            assert listening.process.poll() is None, listening.notes
+            continue
+        final = listening.finals[-1]
+        if jiwer.wer(prompt(name), final["text"]) <= 0.5:
+            return final
+    raise AssertionError(f"never heard: {listening.out} {listening.notes}")
+
+
+def test_a_pipe_gets_growing_partials_then_the_final_and_a_folder_gets_the_sound(
+    virtual: VirtualMicrophone, tmp_path: Path
+) -> None:
+    folder = tmp_path / "said"
+    listening = Listening(virtual.environment, "--format", "jsonl", "--save", str(folder))
+    listening.wait_until(lambda: READY in listening.notes)
+    finals = [say(virtual, listening, name) for name in (FIRST, SECOND)]
+    assert listening.stop() == 0
+    for final in finals:
+        number = listening.events.index(final)
+        before = listening.events[:number]
+        partials = []
+        while before and before[-1]["event"] == "partial":
+            partials.insert(0, before.pop())
+        assert len(partials) >= 2
+        assert len(partials[0]["text"]) < len(final["text"])
+        # Seconds since listening began, so that a program can line them up with its own clock.
+        assert partials[0]["start"] - 0.5 <= final["start"] < final["end"]
+        assert [word["text"] for word in final["words"]] == final["text"].split()
+    rows = list(read_manifest(folder / "manifest.jsonl"))
+    assert [row.text for row in rows] == [final["text"] for final in listening.finals]
+    for final, row in zip(listening.finals, rows, strict=True):
+        assert row.audio_filepath is not None and Path(final["audio_filepath"]) == row.audio_filepath
+        kept = load_audio(row.audio_filepath, RATE)
+        assert kept.duration == pytest.approx(row.duration, abs=0.01)
+        # The words and 0.4 s at either side.
+        assert kept.duration == pytest.approx(final["end"] - final["start"] + 0.8, abs=0.1)
+    played = load_audio(sound_of(SECOND), RATE).samples
+    assert likeness(played, load_audio(rows[-1].audio_filepath, RATE).samples) > 0.9
+    assert "Traceback" not in listening.notes
+
+
+def likeness(played: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> float:
+    """Return the correlation at the offset where it is the greatest."""
+    size = 1 << (len(played) + len(kept)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(kept, size) * np.conj(np.fft.rfft(played, size)), size)
+    return float(product.max() / np.sqrt(np.dot(kept, kept) * np.dot(played, played)))
+
+
+def test_ctrl_c_while_speaking_still_gives_the_last_text(virtual: VirtualMicrophone) -> None:
+    listening = Listening(virtual.environment, "--format", "jsonl", "--quiet")
+    time.sleep(0.5)
+    stopped = threading.Event()
+
+    def keep_playing() -> None:
+        while not stopped.is_set():
+            virtual.play(sound_of(SECOND))
+
+    player = threading.Thread(target=keep_playing)
+    player.start()
+    try:
+        listening.wait_until(lambda: bool(listening.events) and len(listening.events[-1]["text"]) > 10)
+        shown = listening.events[-1]
+        assert listening.stop() == 0
+    finally:
+        stopped.set()
+        player.join()
+    last = listening.events[-1]
+    assert last["event"] == "final"
+    if shown["event"] == "partial":
+        assert last["end"] >= shown["words"][-1]["start"]
+    assert listening.notes == ""
+
+
+def test_a_list_of_phrases_answers_with_its_phrase(virtual: VirtualMicrophone, tmp_path: Path) -> None:
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text(f"{prompt(FIRST)}\n{prompt(SECOND)}\nвключи свет\n", encoding="utf-8")
+    listening = Listening(virtual.environment, "--format", "jsonl", "--phrases", str(phrases))
+    listening.wait_until(lambda: READY in listening.notes)
+    assert say(virtual, listening, FIRST)["text"] == prompt(FIRST)
+    assert listening.stop() == 0
+
+
+def test_a_terminal_shows_the_text_growing_in_place_and_the_level(virtual: VirtualMicrophone) -> None:
+    listening = Listening(virtual.environment, "--hotwords", "следы,бурь", terminal=True)
+    listening.wait_until(lambda: READY in listening.out)
+    before = len(listening.out)
+    for _ in range(3):
+        virtual.play(sound_of(SECOND))
+        time.sleep(1.5)
+        if "следы" in listening.out:
+            break
+    assert listening.stop() == 0
+    shown = listening.out[before:]
+    # The cursor goes up to write over what was there, and lines are erased.
+    assert "\x1b[1A" in shown and "\x1b[2K" in shown
+    assert "● слышу" in shown and "○ слушаю" in shown and "█" in shown and "дБ" in shown
+    # What is left on the screen at the end: the text once, wrapped between words.
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert "следы" in plain and "Traceback" not in plain
+    assert not re.search("Expression|ALSA", plain)
+
+
+def test_a_device_that_is_pulled_out_and_put_back_goes_on_by_itself() -> None:
+    with started_virtual_microphone() as virtual:
+        with virtual.awake():
+            listening = Listening(virtual.environment, "--format", "jsonl")
+            listening.wait_until(lambda: READY in listening.notes)
+            say(virtual, listening, FIRST)
+            virtual.unplug()
+            listening.wait_until(lambda: GONE in listening.notes)
+        virtual.plug()
+        with virtual.awake():
+            listening.wait_until(lambda: BACK in listening.notes)
+            later = say(virtual, listening, SECOND)
+            assert listening.stop() == 0
+    assert later["start"] > listening.finals[0]["end"]
+    lines = listening.notes.strip().splitlines()
+    # Ready, gone, back: a line each, none of the sound libraries' own.
+    assert [bool(re.search(f"{READY}|{GONE}|{BACK}", line)) for line in lines] == [True] * 3
+
+
+def test_a_crash_of_the_sound_server_in_the_middle_of_speech_keeps_what_was_said() -> None:
+    with started_virtual_microphone() as virtual:
+        with virtual.awake():
+            listening = Listening(virtual.environment, "--format", "jsonl")
+            listening.wait_until(lambda: READY in listening.notes)
+            player = subprocess.Popen(
+                ["paplay", "--latency-msec=100", "--device=virtmic", str(sound_of("ru_0022"))],
+                env=virtual.environment,
+                stderr=subprocess.DEVNULL,
+            )
+            listening.wait_until(lambda: bool(listening.events) and len(listening.events[-1]["text"]) > 8)
+            virtual.crash()
+            player.wait()
+            listening.wait_until(lambda: GONE in listening.notes)
+        assert len(listening.finals) == 1
+        virtual.start()
+        with virtual.awake():
+            listening.wait_until(lambda: BACK in listening.notes)
+            say(virtual, listening, FIRST)
+            assert listening.stop() == 0
+    assert "Traceback" not in listening.notes
+
+
+def test_ctrl_c_while_the_device_is_away_ends_at_once() -> None:
+    with started_virtual_microphone() as virtual, virtual.awake():
+        listening = Listening(virtual.environment)
+        listening.wait_until(lambda: READY in listening.notes)
+        virtual.unplug()
+        listening.wait_until(lambda: GONE in listening.notes)
+        assert listening.stop() == 0
+    assert listening.out == ""
+
+
+@pytest.mark.parametrize("arguments", [("--device", "нет-такого"), ("--device", "99"), ("--lm", "нет.klm")])
+def test_what_cannot_work_is_one_line_and_exit_code_1(
+    virtual: VirtualMicrophone, arguments: tuple[str, str]
+) -> None:
+    listening = Listening(virtual.environment, *arguments)
+    assert listening.end() == 1
+    (line,) = listening.notes.strip().splitlines()
+    assert line.startswith("ошибка: ") and arguments[1] in line
+
+
+def test_without_portaudio_one_line_names_the_package_to_install() -> None:
+    pytest.importorskip("sounddevice")
+    code = "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
+    code += "from govor.cli.app import run; sys.exit(run(['listen']))"
+    environment = os.environ | {"PYTHONPATH": SOURCE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert "libportaudio2" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_without_any_microphone_one_line_says_what_to_do(tmp_path: Path) -> None:
+    pytest.importorskip("sounddevice")
+    if list(Path("/dev/snd").glob("pcm*c")):
+        pytest.skip("this machine has a microphone")
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PULSE_SERVER": "unix:/nowhere"}
+    listening = Listening(environment)
+    assert listening.end() == 1
+    (line,) = listening.notes.strip().splitlines()
+    assert re.match("ошибка: .*(не найдено ни одного микрофона|PortAudio|не открывается)", line)
