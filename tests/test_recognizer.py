@@ -16,7 +16,8 @@ import govor
 from govor.errors import AudioError, ConfigError, GovorError, InputNotFoundError, ModelError
 from govor.metrics import error_rate
 from govor.onnx_model import SHIPPED_MODEL
-from govor.recognizer import Recognizer, cut_windows, load_model
+from govor.long_audio import cut_windows
+from govor.recognizer import Recognizer, load_model
 from tiny_model import (
     ALPHABET,
     HOOT_SECONDS,

@@ -16,7 +16,8 @@ TRANSCRIPT = Transcript("добрый день ёжик", (FIRST, SECOND), 3.0, 
 def test_jsonl_is_one_line_with_the_given_path_first() -> None:
     line = TRANSCRIPT.to_jsonl()
     assert line.startswith(
-        '{"audio_filepath": "папка/запись.wav", "duration": 3.0, "text": "добрый день ёжик"'
+        '{"schema": "govor-transcript/1", "audio_filepath": "папка/запись.wav", "duration": 3.0, '
+        '"text": "добрый день ёжик"'
     )
     assert "\n" not in line
     assert json.loads(line) == TRANSCRIPT.to_json()
@@ -39,6 +40,7 @@ def test_warnings_are_in_the_json_only_if_there_are_any() -> None:
     assert "warnings" not in TRANSCRIPT.to_json()
     warned = Transcript("", (), 1.0, None, ("обрывается",))
     assert warned.to_json() == {
+        "schema": "govor-transcript/1",
         "audio_filepath": None,
         "duration": 1.0,
         "text": "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,22 +12,29 @@ from numpy.typing import NDArray
 from govor.errors import AudioError
 from govor.language import tr
 from govor.media import Source, decode, probe_duration, source_name
+from govor.raw_audio import MAX_CHANNELS, RawFormat
 
 __all__ = [
+    "RawFormat",
     "Resampler",
     "Samples",
     "Source",
     "Waveform",
+    "channels_from",
     "from_array",
     "load_audio",
     "probe_duration",
     "read_blocks",
+    "read_channels",
+    "samples_from",
 ]
 
 Samples: TypeAlias = NDArray[np.float32]
 
+Listener: TypeAlias = Callable[[Samples, int], None]
+"""Is shown all samples (N, C) of a source, float32, and their rate before they are mixed and resampled."""
+
 MIN_RATE, MAX_RATE = 1000, 384_000
-MAX_CHANNELS = 64
 # Some programs write floats in the range of int16, so ±1 is not the limit; beyond this nothing is sound.
 _LOUDEST = 1e6
 
@@ -67,19 +74,38 @@ def read_blocks(
     Memory does not grow with the recording's length. Warnings are appended to `warnings`. Raises as
     `load_audio`, at the block where the fault lies; never ends without at least one sample.
     """
+    for block in read_channels(source, sample_rate, block_seconds=block_seconds, warnings=warnings):
+        yield block[0]
+
+
+def read_channels(
+    source: Source,
+    sample_rate: int,
+    *,
+    split: bool = False,
+    raw: RawFormat | None = None,
+    listener: Listener | None = None,
+    block_seconds: float = 30.0,
+    warnings: list[str] | None = None,
+) -> Iterator[Samples]:
+    """Read a recording as `read_blocks` does, in blocks (C, N): C is 1 unless `split` keeps the channels.
+
+    `raw` says what the bytes mean that have no header. Raises as `load_audio`, also where the number of
+    channels to be kept changes on the way.
+    """
     _check_rate(sample_rate, tr("запрошенная частота", "the requested rate"))
     notes: list[str] = [] if warnings is None else warnings
     size = max(1, round(block_seconds * sample_rate))
     pending: list[Samples] = []
     num_pending = 0
     empty = True
-    for piece in _resample(_mixed(source, notes), sample_rate):
+    for piece in _resample(_scaled(source, raw, notes, split, listener), sample_rate):
         pending.append(piece)
         num_pending += len(piece)
         empty = empty and not len(piece)
         while num_pending >= size:
             joined = np.concatenate(pending)
-            yield joined[:size]
+            yield _by_channel(joined[:size])
             pending = [joined[size:].copy()]
             num_pending -= size
     if empty:
@@ -91,7 +117,11 @@ def read_blocks(
             )
         )
     if num_pending:
-        yield np.concatenate(pending)
+        yield _by_channel(np.concatenate(pending))
+
+
+def _by_channel(samples: Samples) -> Samples:
+    return np.ascontiguousarray(samples.T)
 
 
 def from_array(array: NDArray[Any], sample_rate: int, target_rate: int) -> Waveform:
@@ -101,6 +131,18 @@ def from_array(array: NDArray[Any], sample_rate: int, target_rate: int) -> Wavef
     Raises AudioError for NaN or infinity, an empty array, another shape or type, floats in integer range, and
     rates outside 1000 to 384000 Hz.
     """
+    return Waveform(channels_from(array, sample_rate, target_rate)[0], target_rate)
+
+
+def channels_from(
+    array: NDArray[Any],
+    sample_rate: int,
+    target_rate: int,
+    *,
+    split: bool = False,
+    listener: Listener | None = None,
+) -> Samples:
+    """Do as `from_array`, but return (C, N): C is 1 unless `split` keeps the channels apart."""
     name = tr("массив", "array")
     _check_rate(sample_rate, name)
     _check_rate(target_rate, tr("запрошенная частота", "the requested rate"))
@@ -121,16 +163,34 @@ def from_array(array: NDArray[Any], sample_rate: int, target_rate: int) -> Wavef
                 f"array of type {samples.dtype}: samples must be integers or floats",
             )
         )
-    mono = _mix(samples if samples.ndim == 2 else samples[:, None], name)
-    if samples.dtype.kind == "f" and (peak := float(np.abs(mono).max())) > 8:
+    scaled = _scale(samples if samples.ndim == 2 else samples[:, None], name)
+    if samples.dtype.kind == "f" and (peak := float(np.abs(scaled).max())) > 8:
         raise AudioError(
             tr(
                 f"вещественные отсчёты доходят до {peak:.0f}, а должны быть от -1 до 1; разделите на 32768",
                 f"float samples reach {peak:.0f} but should run from -1 to 1; divide them by 32768",
             )
         )
-    pieces = list(_resample([(mono, sample_rate)], target_rate))
-    return Waveform(np.concatenate(pieces), target_rate)
+    if listener is not None:
+        listener(scaled, sample_rate)
+    pieces = list(_resample([(scaled if split else _mix(scaled), sample_rate)], target_rate))
+    return _by_channel(np.concatenate(pieces))
+
+
+def samples_from(array: NDArray[Any]) -> Samples:
+    """Turn a piece of mono sound (N,) of any number type into float32 of full scale ±1; N may be 0.
+
+    Raises AudioError for another shape or type, NaN and infinity.
+    """
+    samples = np.asarray(array)
+    if samples.ndim != 1 or samples.dtype.kind not in "iuf":
+        raise AudioError(
+            tr(
+                f"массив формы {samples.shape} типа {samples.dtype}: нужны отсчёты (N,) числами",
+                f"array of shape {samples.shape} and type {samples.dtype}: must be samples (N,), numbers",
+            )
+        )
+    return _scale(samples[:, None], tr("массив", "array"))[:, 0]
 
 
 def _check_rate(rate: int, where: str) -> None:
@@ -143,15 +203,33 @@ def _check_rate(rate: int, where: str) -> None:
         )
 
 
-def _mixed(source: Source, warnings: list[str]) -> Iterator[tuple[Samples, int]]:
+def _scaled(
+    source: Source, raw: RawFormat | None, warnings: list[str], split: bool, listener: Listener | None
+) -> Iterator[tuple[Samples, int]]:
     name = source_name(source)
-    for samples, rate in decode(source, warnings):
+    num_channels = 0
+    for samples, rate in decode(source, warnings, raw):
         _check_rate(rate, name)
-        yield _mix(samples, name), rate
+        scaled = _scale(samples, name)
+        if listener is not None:
+            listener(scaled, rate)
+        if not split:
+            scaled = _mix(scaled)
+        elif num_channels not in (0, scaled.shape[1]):
+            raise AudioError(
+                tr(
+                    f"{name}: число каналов меняется ({num_channels}, потом {scaled.shape[1]}); "
+                    "распознайте без разделения каналов",
+                    f"{name}: the number of channels changes ({num_channels}, then {scaled.shape[1]}); "
+                    "recognise it without splitting them",
+                )
+            )
+        num_channels = scaled.shape[1]
+        yield scaled, rate
 
 
-def _mix(samples: NDArray[Any], name: str) -> Samples:
-    """Average (N, C) of any number type into (N,) float32 of full scale ±1."""
+def _scale(samples: NDArray[Any], name: str) -> Samples:
+    """Turn (N, C) of any number type into float32 of full scale ±1."""
     if samples.dtype == np.float16:
         samples = samples.astype(np.float32)
     kind, bits = samples.dtype.kind, samples.dtype.itemsize * 8
@@ -164,32 +242,41 @@ def _mix(samples: NDArray[Any], name: str) -> Samples:
                     f"{name}: some samples are NaN, infinite or above {_LOUDEST:.0g}",
                 )
             )
-        scaled = samples.astype(np.float32, copy=False)
-    else:
-        scaled = samples.astype(np.float32)
-        if kind == "u":
-            scaled -= np.float32(2.0 ** (bits - 1))
-        scaled *= np.float32(2.0 ** (1 - bits))
-    mono: Samples = scaled[:, 0] if scaled.shape[1] == 1 else scaled.mean(axis=1, dtype=np.float32)
-    return np.ascontiguousarray(mono)
+        return samples.astype(np.float32, copy=False)
+    scaled = samples.astype(np.float32)
+    if kind == "u":
+        scaled -= np.float32(2.0 ** (bits - 1))
+    scaled *= np.float32(2.0 ** (1 - bits))
+    return scaled
+
+
+def _mix(samples: Samples) -> Samples:
+    """Average (N, C) into (N, 1)."""
+    return samples if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32, keepdims=True)
 
 
 def _resample(pieces: Iterable[tuple[Samples, int]], target_rate: int) -> Iterator[Samples]:
-    """Bring pieces to `target_rate`; the source's rate may change on the way, as in joined ogg files."""
-    resampler: Resampler | None = None
+    """Bring (N, C) to `target_rate`; the source's rate may change on the way, as in joined ogg files."""
+    resamplers: list[Resampler] = []
     current = 0
     for samples, rate in _gather(pieces):
         if rate != current:
-            if resampler is not None:
-                yield from resampler.flush()
+            yield from _stacked([resampler.flush() for resampler in resamplers])
             current = rate
-            resampler = Resampler(rate, target_rate) if rate != target_rate else None
-        if resampler is None:
+            changed = rate != target_rate
+            resamplers = [Resampler(rate, target_rate) for _ in range(samples.shape[1] if changed else 0)]
+        if not resamplers:
             yield samples
         else:
-            yield from resampler.feed(samples)
-    if resampler is not None:
-        yield from resampler.flush()
+            columns = zip(resamplers, np.ascontiguousarray(samples.T), strict=True)
+            yield from _stacked([resampler.feed(column) for resampler, column in columns])
+    yield from _stacked([resampler.flush() for resampler in resamplers])
+
+
+def _stacked(channels: list[list[Samples]]) -> Iterator[Samples]:
+    """Put the same moments of all channels side by side; equal filters give pieces of equal lengths."""
+    for pieces in zip(*channels, strict=True):
+        yield np.stack(pieces, axis=1)
 
 
 class Resampler:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from govor.errors import AudioError, GovorError, InputNotFoundError
 from govor.language import tr
+from govor.raw_audio import RawFormat, decode_raw
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -35,14 +38,21 @@ def source_name(source: Source) -> str:
     return str(getattr(source, "name", "<stream>"))
 
 
-def decode(source: Source, warnings: list[str]) -> Iterator[tuple[NDArray[Any], int]]:
+def decode(
+    source: Source, warnings: list[str], raw: RawFormat | None = None
+) -> Iterator[tuple[NDArray[Any], int]]:
     """Yield the samples (N, C) of the first audio track, in the codec's number type, with their rate in Hz.
 
-    What was wrong although something could be read is appended to `warnings`. Raises InputNotFoundError if
-    the file cannot be opened, AudioError if it is not audio.
+    With `raw` the bytes have no header and mean that. What was wrong although something could be read is
+    appended to `warnings`. Raises InputNotFoundError if the file cannot be opened, AudioError if it is not
+    audio.
     """
     with ExitStack() as stack:
         file = _open_bytes(source, stack)
+        if raw is not None:
+            yield from ((samples, raw.sample_rate) for samples in decode_raw(file, raw, warnings))
+            return
+        file = _seekable_mp4(file, stack)
         declared = _declared_riff_bytes(file)
         container = _open_container(file, source, stack)
         if declared is not None and declared[0] > declared[1]:
@@ -132,6 +142,17 @@ def _open_bytes(source: Source, stack: ExitStack) -> BinaryIO:
                 f"{path}: cannot be opened ({reason}); check the path and permissions",
             )
         ) from error
+
+
+def _seekable_mp4(file: BinaryIO, stack: ExitStack) -> BinaryIO:
+    """Put an mp4 from a pipe into a temporary file: its index may stand at the end, where no pipe can go."""
+    peek = getattr(file, "peek", None)
+    if peek is None or file.seekable() or peek(8)[4:8] != b"ftyp":
+        return file
+    copy: BinaryIO = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    shutil.copyfileobj(file, copy)
+    copy.seek(0)
+    return copy
 
 
 def _open_container(file: BinaryIO, source: Source, stack: ExitStack) -> InputContainer:

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import Samples, Source, from_array, read_blocks
+from govor.audio import RawFormat, Samples, Source, channels_from, read_channels
 from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
 from govor.confidence import Calibration, calibration_from_json, word_features
 from govor.decoding import Decoded, Decoder, greedy
+from govor.endpointing import EndpointConfig
 from govor.errors import ConfigError, MissingExtraError
 from govor.features import extract
+from govor.joining import Heard
 from govor.language import tr
+from govor.long_audio import PauseCutter, WindowCutter
+from govor.long_recognition import Track, problems_of
 from govor.onnx_model import OnnxModel, load_onnx_model
-from govor.transcript import Segment, Transcript, Word
+from govor.sound_quality import SoundMeter
+from govor.speech_check import SpeechCheck
+from govor.streaming import Stream
+from govor.transcript import Coverage, Segment, Transcript, Word
 from govor.word_times import Offsets, offsets_from_json, word_times
-
-# A longer recording is recognised window by window, cut at the quietest place near each window's end.
-WINDOW_SECONDS = 25.0
-SEARCH_SECONDS = 8.0
-QUIET_SECONDS = 0.3
-# Windows that go through the network together.
-BATCH_WINDOWS = 2
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,11 @@ class Recognizer:
         decoder: str | Decoder = "auto",
         sample_rate: int | None = None,
         on_progress: Callable[[float], None] | None = None,
+        *,
+        vad: bool = True,
+        split_channels: bool = False,
+        raw: RawFormat | None = None,
+        on_segments: Callable[[Sequence[Segment]], None] | None = None,
     ) -> Transcript:
         """Recognise a path, bytes, a binary stream, or an array (N,) or (N, C) of `sample_rate` Hz.
 
@@ -50,15 +54,19 @@ class Recognizer:
         the package and that model are there and ``govor tune`` has set the weights, else ``greedy``; or any
         callable from log_probs (T, V) to `Decoded`, such as `beam_decoder` makes. Where ``beam`` is not
         possible the greedy text comes with a warning. `on_progress` is told the seconds done after each part.
-        Memory does not grow with the recording's length, unless it is given as an array.
+        Over 25 s a recording is cut at pauses of speech, and silences over 2 s are left out; without `vad` it
+        is recognised throughout in overlapping windows. With `split_channels` each channel is recognised by
+        itself and the segments say which; else they are averaged. `raw` is the format of bytes without a
+        header. `on_segments` is given the segments as they are finished, in order, if the channels are not
+        split. Memory does not grow with the recording's length, unless it is given as an array.
         Raises InputNotFoundError, AudioError, ModelError, ConfigError.
         """
-        decode, note = self.decoder(decoder)
-        calibration = self.calibration(decoder)
+        _, note = self.decoder(decoder)
         warnings = [note] if note else []
+        rate = self.model.config.features.sample_rate
+        meter = SoundMeter()
         path: str | None = None
         blocks: Iterable[Samples]
-        rate = self.model.config.features.sample_rate
         if isinstance(source, np.ndarray):
             if sample_rate is None:
                 raise ConfigError(
@@ -67,21 +75,70 @@ class Recognizer:
                         "an array needs its rate: transcribe(samples, sample_rate=16000)",
                     )
                 )
-            blocks = [from_array(source, sample_rate, rate).samples]
+            blocks = [channels_from(source, sample_rate, rate, split=split_channels, listener=meter.feed)]
         else:
             path = str(source) if isinstance(source, (str, Path)) else None
-            blocks = read_blocks(source, rate, warnings=warnings)
-        segments: list[Segment] = []
-        done = 0
-        windows = cut_windows(blocks, rate)
-        while batch := list(islice(windows, BATCH_WINDOWS)):
-            segments += self._segments(batch, decode, calibration)
-            start, samples = batch[-1]
-            done = start + len(samples)
+            blocks = read_channels(
+                source, rate, split=split_channels, raw=raw, listener=meter.feed, warnings=warnings
+            )
+        tracks: list[Track] = []
+        done = given = 0
+        for block in blocks:
+            tracks = tracks or [
+                self._track(decoder, vad, channel + 1 if split_channels else None)
+                for channel in range(len(block))
+            ]
+            for track, samples in zip(tracks, block, strict=True):
+                track.feed(samples)
+            done += block.shape[1]
+            given = _hand_out(tracks, given, on_segments)
             if on_progress is not None:
                 on_progress(done / rate)
-        text = " ".join(segment.text for segment in segments)
-        return Transcript(text, tuple(segments), done / rate, path, tuple(warnings))
+        for track in tracks:
+            track.finish()
+        _hand_out(tracks, given, on_segments)
+        segments = sorted((segment for track in tracks for segment in track.segments), key=lambda s: s.start)
+        return Transcript(
+            " ".join(segment.text for segment in segments),
+            tuple(segments),
+            done / rate,
+            path,
+            tuple(warnings),
+            coverage=Coverage(tuple(stretch for track in tracks for stretch in track.stretches)),
+            problems=problems_of(meter, tracks, done / rate),
+        )
+
+    def _track(self, decoder: str | Decoder, vad: bool, channel: int | None) -> Track:
+        decode, _ = self.decoder(decoder)
+        calibration = self.calibration(decoder)
+
+        def make_segment(heard: Heard, end: float) -> Segment | None:
+            return self._segment(decode(heard.log_probs), heard.log_probs, calibration, heard.times, 0.0, end)
+
+        rate = self.model.config.features.sample_rate
+        cutter = PauseCutter(rate) if vad else WindowCutter(rate)
+        return Track(self.model, cutter, make_segment, SpeechCheck(rate) if vad else None, channel)
+
+    def stream(
+        self,
+        decoder: str | Decoder = "auto",
+        sample_rate: int = 16000,
+        partials: bool = True,
+        endpoints: EndpointConfig | None = None,
+    ) -> Stream:
+        """Start live recognition of sound of `sample_rate` Hz; `decoder` is as in `transcribe`.
+
+        Without `partials` only finished utterances are reported, which costs less. `endpoints` says what
+        counts as speech and which pause ends an utterance. Raises AudioError for a wrong rate, ConfigError.
+        """
+        decode, _ = self.decoder(decoder)
+        calibration = self.calibration(decoder)
+
+        def recognize(first: int, samples: Samples) -> Segment | None:
+            return next(self._segments([(first, samples)], decode, calibration), None)
+
+        rate = self.model.config.features.sample_rate
+        return Stream(recognize, rate, sample_rate, partials=partials, endpoints=endpoints)
 
     @property
     def offsets(self) -> Offsets:
@@ -211,33 +268,14 @@ class Recognizer:
         )
 
 
-def cut_windows(blocks: Iterable[Samples], sample_rate: int) -> Iterator[tuple[int, Samples]]:
-    """Cut a stream of blocks into windows of at most 25 s: (first sample, samples), each sample in just one.
-
-    The cut is the middle of the 0.3 s with the least energy within the last 8 s of the window.
-    """
-    longest = round(WINDOW_SECONDS * sample_rate)
-    buffer = np.zeros(0, np.float32)
-    first = 0
-    for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        position = 0
-        while len(buffer) - position > longest:
-            window = buffer[position : position + longest]
-            cut = _quietest(window, sample_rate)
-            yield first, window[:cut]
-            first += cut
-            position += cut
-        buffer = buffer[position:]
-    if len(buffer):
-        yield first, buffer
-
-
-def _quietest(window: Samples, sample_rate: int) -> int:
-    searched = len(window) - round(SEARCH_SECONDS * sample_rate)
-    span = round(QUIET_SECONDS * sample_rate)
-    energy = np.cumsum(np.square(window[searched:], dtype=np.float64))
-    return searched + int((energy[span:] - energy[:-span]).argmin()) + span // 2
+def _hand_out(
+    tracks: Sequence[Track], given: int, on_segments: Callable[[Sequence[Segment]], None] | None
+) -> int:
+    """Give what the only track has beyond the first `given` segments; return how many are given now."""
+    if on_segments is None or len(tracks) != 1 or len(tracks[0].segments) == given:
+        return given
+    on_segments(tracks[0].segments[given:])
+    return len(tracks[0].segments)
 
 
 def load_model(path: Path | str | None = None, *, threads: int = 1) -> Recognizer:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+SCHEMA = "govor-transcript/1"
+"""What `Transcript.to_json` obeys: data/transcript-1.schema.json. A new number is a breaking change."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,85 @@ class Segment:
     """Mean of the words' confidences."""
     alternatives: tuple[Alternative, ...] = ()
     """The best texts, best first, where several were asked for."""
+    channel: int | None = None
+    """1 for the first, where the channels were recognised apart."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; times to the millisecond."""
-        return {
+        row: dict[str, Any] = {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "text": self.text,
             "words": [word.to_json() for word in self.words],
             "confidence": round(self.confidence, 4),
         }
+        if self.channel is not None:
+            row["channel"] = self.channel
+        return row
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What was done with a part of a recording."""
+
+    start: float
+    """Seconds from the start of the recording."""
+    end: float
+    kind: Literal["recognized", "silence", "noise"]
+    """``silence`` was left out; ``noise`` sounded and gave words, but nobody spoke, so they were dropped."""
+    channel: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object; times to the millisecond."""
+        row: dict[str, Any] = {"start": round(self.start, 3), "end": round(self.end, 3), "kind": self.kind}
+        return row if self.channel is None else {**row, "channel": self.channel}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was done with every second of a recording: the stretches of a channel follow without a gap."""
+
+    stretches: tuple[Stretch, ...]
+
+    def seconds(self, kind: str) -> float:
+        """Return how much was ``recognized``, left out as ``silence`` or as ``noise``; channels add up."""
+        return sum(stretch.end - stretch.start for stretch in self.stretches if stretch.kind == kind)
+
+    def gaps(self, duration: float) -> tuple[tuple[float, float], ...]:
+        """Return what of 0 to `duration` seconds no stretch accounts for, or two do; none, if all is well."""
+        found = []
+        channels = {stretch.channel for stretch in self.stretches} or {None}
+        for channel in sorted(channels, key=lambda channel: channel or 0):
+            reached = 0.0
+            for stretch in (*self.stretches, Stretch(duration, duration, "silence", channel)):
+                if stretch.channel == channel:
+                    # A sample at 384 kHz takes 2.6 µs.
+                    if abs(stretch.start - reached) > 1e-6:
+                        found.append((min(reached, stretch.start), max(reached, stretch.start)))
+                    reached = stretch.end
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object: seconds of each kind, and the stretches that were left out."""
+        return {
+            "recognized": round(self.seconds("recognized"), 3),
+            "silence": round(self.seconds("silence"), 3),
+            "noise": round(self.seconds("noise"), 3),
+            "left_out": [stretch.to_json() for stretch in self.stretches if stretch.kind != "recognized"],
+        }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about the sound that makes recognition worse."""
+
+    code: Literal["clipping", "quiet", "rate", "noise"]
+    message: str
+    """A line for the user: what, how much, the cure."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {"code": self.code, "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -78,6 +150,10 @@ class Transcript:
     """The input's path as it was given; None for bytes, streams and arrays."""
     warnings: tuple[str, ...] = ()
     """What the user should know, such as a file that breaks off; a line each."""
+    coverage: Coverage | None = None
+    """What was done with every second; None where features were recognised."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the sound itself."""
     finished: str | None = None
     """The text as `govor.text_finishing` makes it pleasant to read, where that was asked for."""
 
@@ -102,12 +178,28 @@ class Transcript:
         return tuple(best)
 
     def to_txt(self) -> str:
-        """Return the words alone, in one line, finished where that was asked for."""
-        return self.text if self.finished is None else self.finished
+        """Return the words alone, in one line, finished where that was asked for.
+
+        Where the channels were recognised apart each segment has a line, which starts with its ``[channel]``.
+        """
+        if self.finished is not None:
+            return self.finished
+        if any(segment.channel is not None for segment in self.segments):
+            return "\n".join(f"[{segment.channel}] {segment.text}" for segment in self.segments)
+        return self.text
+
+    def to_tsv(self) -> str:
+        """Return a table: start and end in seconds, channel (empty if they were mixed), confidence, text."""
+        rows = ["start\tend\tchannel\tconfidence\ttext"]
+        for each in self.segments:
+            channel = "" if each.channel is None else str(each.channel)
+            rows.append(f"{each.start:.3f}\t{each.end:.3f}\t{channel}\t{each.confidence:.4f}\t{each.text}")
+        return "\n".join(rows) + "\n"
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object: ``audio_filepath`` first, then duration, text, segments; warnings if any."""
+        """Return a JSON object as data/transcript-1.schema.json describes it."""
         row: dict[str, Any] = {
+            "schema": SCHEMA,
             "audio_filepath": self.audio_filepath,
             "duration": round(self.duration, 4),
             "text": self.text,
@@ -117,6 +209,10 @@ class Transcript:
             row["alternatives"] = [alternative.to_json() for alternative in self.alternatives]
         if self.finished is not None:
             row["finished"] = self.finished
+        if self.coverage is not None:
+            row["coverage"] = self.coverage.to_json()
+        if self.problems:
+            row["problems"] = [problem.to_json() for problem in self.problems]
         if self.warnings:
             row["warnings"] = list(self.warnings)
         return row

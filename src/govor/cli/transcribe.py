@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.batch import (
+    ModelLoader,
+    Processes,
+    Ray,
+    SkipExisting,
+    Tally,
+    Watch,
+    check_batch_options,
+    exit_code,
+    make_workers,
+    run_all,
+    run_watch,
+)
+from govor.cli.console import Terminal
 from govor.cli.decoder_choice import DecoderChoice
 from govor.cli.options import (
     Alpha,
@@ -30,35 +41,109 @@ from govor.cli.options import (
     Quiet,
     example,
 )
-from govor.errors import GovorError
+from govor.cli.transcript_output import TranscriptPrinter, check_destination, check_formats
 from govor.language import tr
 
 if TYPE_CHECKING:
     from govor.decoding import Decoder as DecodeFunction
+    from govor.inputs import Recording
+    from govor.jobs import Job, JobResult
     from govor.recognizer import Recognizer
-    from govor.transcript import Transcript
 
 HELP = example(
-    "Распознать записи: любой формат, частота и число каналов.",
-    "Recognise recordings of any format, rate and number of channels.",
+    "Распознать записи: любой формат, частота, длина и число каналов.",
+    "Recognise recordings of any format, rate, length and number of channels.",
     "govor transcribe interview.m4a",
-    "govor transcribe *.wav --format jsonl > texts.jsonl",
+    "govor transcribe calls/ --channels split --format srt,json --output-dir texts",
 )
 
 
-class Format(str, Enum):
-    """What is printed for each recording."""
+class Channels(str, Enum):
+    """What becomes of a recording's channels."""
 
-    txt = "txt"
-    json = "json"
-    jsonl = "jsonl"
+    mixed = "mix"
+    apart = "split"
+
+
+_INPUT = tr("Вход", "Input")
+_OUTPUT = tr("Вывод", "Output")
 
 
 def transcribe(
-    files: Annotated[list[str], typer.Argument(help=tr("Записи.", "Recordings."))],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=tr(
+                "Записи, папки, образцы в кавычках; - — стандартный ввод.",
+                "Recordings, folders, quoted patterns; - is standard input.",
+            )
+        ),
+    ] = None,
     format: Annotated[
-        Format, typer.Option("--format", "-f", help=tr("Вид вывода.", "Form of the output."))
-    ] = Format.txt,
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            callback=check_formats,
+            rich_help_panel=_OUTPUT,
+            help=tr(
+                "txt, json, jsonl, srt, vtt, tsv; несколько через запятую.",
+                "txt, json, jsonl, srt, vtt, tsv; several parted by commas.",
+            ),
+        ),
+    ] = "txt",
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            "-o",
+            rich_help_panel=_OUTPUT,
+            help=tr("Папка для файлов; без неё на экран.", "Folder for the files; printed if absent."),
+        ),
+    ] = None,
+    channels: Annotated[
+        Channels,
+        typer.Option(
+            rich_help_panel=_INPUT,
+            help=tr(
+                "Смешать каналы или распознать каждый отдельно.",
+                "Mix the channels or recognise each alone.",
+            ),
+        ),
+    ] = Channels.mixed,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_INPUT,
+            help=tr(
+                "Звук без заголовка: ЧАСТОТА:ВИД:КАНАЛЫ, как 16000:s16le.",
+                "Sound without a header: RATE:ENCODING:CHANNELS, such as 16000:s16le.",
+            ),
+        ),
+    ] = None,
+    no_vad: Annotated[
+        bool,
+        typer.Option(
+            "--no-vad",
+            rich_help_panel=_INPUT,
+            help=tr(
+                "Не искать паузы, не пропускать тишину: окна внахлёст.",
+                "Look for no pauses, skip no silence: overlapping windows.",
+            ),
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            rich_help_panel=_INPUT,
+            help=tr("Плохой звук — ошибка, а не предупреждение.", "Bad sound is an error, not a warning."),
+        ),
+    ] = False,
+    processes: Processes = 1,
+    skip_existing: SkipExisting = False,
+    watch: Watch = None,
+    ray: Ray = None,
     model: Model = None,
     decoder: Decoder = DecoderName.auto,
     lm: LanguageModel = None,
@@ -75,11 +160,20 @@ def transcribe(
     quiet: Quiet = False,
 ) -> int:
     """Recognise recordings."""
-    from govor.recognizer import load_model
-    from govor.text_finishing import finish
+    from govor.inputs import find_recordings
+    from govor.jobs import Job
+    from govor.raw_audio import parse_raw_format
 
     terminal = Terminal(quiet)
-    recognizer = load_model(model)
+    formats = tuple(format.split(","))
+    raw_format = None if raw is None else parse_raw_format(raw)
+    files = files or []
+    check_batch_options(files, output_dir, skip_existing, watch)
+    inputs = find_recordings(files, raw=raw_format is not None, unique=output_dir is not None)
+    for line in inputs.errors:
+        terminal.fail(line)
+    several = len(inputs.recordings) > 1 or len(files) > 1 or watch is not None
+    check_destination(formats, output_dir, 2 if watch is not None else len(inputs.recordings))
     choice = DecoderChoice(
         decoder,
         lm,
@@ -92,56 +186,60 @@ def transcribe(
         beta,
         phrases,
         false_accepts,
-    ).decoder(recognizer)
-    _, note = recognizer.decoder(choice)
+    )
+
+    def make_job(recording: Recording) -> Job:
+        return Job(
+            recording.source,
+            formats,
+            None if output_dir is None else output_dir / recording.stem,
+            raw=raw_format,
+            split_channels=channels is Channels.apart,
+            vad=not no_vad,
+            strict=strict,
+            finish_text=format_text,
+        )
+
+    jobs = [make_job(recording) for recording in inputs.recordings]
+    todo = [job for job in jobs if not (skip_existing and job.is_done)]
+    tally = Tally(num_skipped=len(jobs) - len(todo))
+    printer = TranscriptPrinter(terminal, formats[0], several)
+    loader = ModelLoader(model, choice)
+    if watch is not None:
+        workers = make_workers(loader, processes, ray)
+        run_watch(workers, watch, raw_format is not None, make_job, printer, terminal, tally)
+    elif ray is not None or processes != 1:
+        if todo:
+            run_all(make_workers(loader, processes, ray), todo, printer, terminal, tally)
+    elif todo:
+        _run_here(loader, todo, printer, terminal, tally)
+    printer.finish()
+    failed = len(tally.failures) + len(inputs.errors)
+    if several and (output_dir is not None or processes != 1 or ray is not None):
+        tally.show(terminal)
+    elif failed and several:
+        total = len(jobs) + len(inputs.errors)
+        terminal.say(tr(f"с ошибками: {failed} из {total}", f"with errors: {failed} of {total}"))
+    return exit_code(tally, len(inputs.errors))
+
+
+def _run_here(
+    loader: ModelLoader, jobs: list[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
+) -> None:
+    recognizer, decoder = loader()
+    _, note = recognizer.decoder(decoder)
     if note:
         terminal.warn(note)
-    failed = 0
-    printed: list[Transcript] = []
-    for path in files:
-        try:
-            transcript = _recognize(recognizer, path, choice, terminal)
-            if format_text:
-                transcript = replace(transcript, finished=finish(transcript.text))
-        except GovorError as error:
-            terminal.fail(str(error))
-            failed += 1
-            continue
-        damage = [warning for warning in transcript.warnings if warning != note]
-        if damage:
-            # What could be read is printed, yet a script must notice that it is not all.
-            terminal.fail(f"{path}: " + "; ".join(damage))
-            failed += 1
-        if format is Format.json:
-            printed.append(transcript)
-        else:
-            _print_line(transcript, format, len(files) > 1, terminal)
-    if format is Format.json:
-        rows = [transcript.to_json() for transcript in printed]
-        # One recording is one object; several are a list, so that the output is always one JSON document.
-        document = rows[0] if len(files) == 1 and rows else rows
-        if rows or len(files) > 1:
-            terminal.results.print(json.dumps(document, ensure_ascii=False, indent=2), markup=False)
-    if failed and len(files) > 1:
-        terminal.say(tr(f"с ошибками: {failed} из {len(files)}", f"with errors: {failed} of {len(files)}"))
-    return ExitCode.SOME_FAILED if failed else ExitCode.FINE
+    for job in jobs:
+        result = _run(job, recognizer, decoder, terminal)
+        tally.result(result)
+        printer.show(result)
 
 
-def _recognize(
-    recognizer: Recognizer, path: str, decoder: str | DecodeFunction, terminal: Terminal
-) -> Transcript:
+def _run(job: Job, recognizer: Recognizer, decoder: str | DecodeFunction, terminal: Terminal) -> JobResult:
     from govor.audio import probe_duration
+    from govor.jobs import run_job
 
-    total = probe_duration(path)
-    with terminal.progress(Path(path).name, unit="s") as update:
-        return recognizer.transcribe(path, decoder, on_progress=lambda done: update(done, max(total, done)))
-
-
-def _print_line(transcript: Transcript, format: Format, several: bool, terminal: Terminal) -> None:
-    if format is Format.jsonl:
-        line = transcript.to_jsonl()
-    elif several:
-        line = f"{transcript.audio_filepath}: {transcript.to_txt()}"
-    else:
-        line = transcript.to_txt()
-    terminal.results.print(line, markup=False)
+    total = probe_duration(job.source) if job.raw is None else 0.0
+    with terminal.progress(Path(job.source).name, unit="s") as update:
+        return run_job(job, recognizer, decoder, lambda done: update(done, max(total, done)))

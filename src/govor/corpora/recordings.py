@@ -8,6 +8,7 @@ carries out a journal that was left, or removes the sound that has none.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from govor.text import normalize
 
 MANIFEST = "manifest.jsonl"
 _JOURNAL = ".recording.json"
+_REMOVAL = ".removing.json"
 _SOUND = ".recording.wav"
 _LOCK = ".recording.lock"
 _ANONYMOUS = "anonymous"
@@ -57,6 +59,15 @@ class Speaker:
             raise ManifestError(
                 tr(f"пол {self.gender!r}: male или female", f"gender {self.gender!r}: male or female")
             )
+
+
+def login_name() -> str:
+    """Return the user's login name as a speaker's name."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        name = ""
+    return re.sub(r"\W+", "_", name)[:40] or "speaker"
 
 
 class RecordingFolder:
@@ -131,6 +142,19 @@ class RecordingFolder:
         self._utterances.append(utterance)
         return utterance
 
+    def remove(self, utterance_id: str) -> None:
+        """Delete a phrase of any speaker with its sound; after a kill it is gone, or removed on opening.
+
+        Raises ManifestError if the manifest has no such id of our making, OSError if the disk refuses.
+        """
+        submission, _, name = utterance_id.rpartition("/")
+        wav = self.root / submission / "wav" / f"{name}.wav"
+        if (utterance_id, wav) not in {(item.id, item.audio_filepath) for item in self._utterances}:
+            raise ManifestError(tr(f"нет записи {utterance_id!r}", f"there is no recording {utterance_id!r}"))
+        _write(self.root / _REMOVAL, json.dumps({"id": utterance_id}))
+        _carry_out_removal(self.root, utterance_id)
+        self._utterances = [item for item in self._utterances if item.id != utterance_id]
+
     def close(self) -> None:
         """Finish what an interrupted `keep` left and let other programs in. May be called twice."""
         if not self._lock.closed:
@@ -182,20 +206,23 @@ class RecordingFolder:
 
 def recover(root: Path) -> None:
     """Finish the phrase that a killed program was adding to `root`, or remove what it had not yet kept."""
-    path = root / _JOURNAL
-    if path.exists():
-        try:
-            journal = json.loads(path.read_text(encoding="utf-8"))
-            _carry_out(root, journal)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ManifestError(
-                tr(
-                    f"{path} повреждён; удалите его и повторите",
-                    f"{path} is damaged; delete it and try again",
-                )
-            ) from error
-    for left in (root / _SOUND, path.with_name(path.name + ".part")):
-        left.unlink(missing_ok=True)
+    for path in (root / _JOURNAL, root / _REMOVAL):
+        if path.exists():
+            try:
+                journal = json.loads(path.read_text(encoding="utf-8"))
+                if path.name == _REMOVAL:
+                    _carry_out_removal(root, journal["id"])
+                else:
+                    _carry_out(root, journal)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ManifestError(
+                    tr(
+                        f"{path} повреждён; удалите его и повторите",
+                        f"{path} is damaged; delete it and try again",
+                    )
+                ) from error
+        path.with_name(path.name + ".part").unlink(missing_ok=True)
+    (root / _SOUND).unlink(missing_ok=True)
 
 
 def _carry_out(root: Path, journal: dict[str, Any]) -> Utterance:
@@ -224,6 +251,22 @@ def _carry_out(root: Path, journal: dict[str, Any]) -> Utterance:
     (root / _JOURNAL).unlink(missing_ok=True)
     _sync_folder(root)
     return utterance
+
+
+def _carry_out_removal(root: Path, utterance_id: str) -> None:
+    """Take a phrase out of the manifest, then its sound and its prompts; every step may have been done."""
+    kept = [item for item in read_manifest(root / MANIFEST) if item.id != utterance_id]
+    _write(root / MANIFEST, "".join(f"{item.to_json(root)}\n" for item in kept))
+    submission, _, name = utterance_id.rpartition("/")
+    folder = root / submission
+    (folder / "wav" / f"{name}.wav").unlink(missing_ok=True)
+    for prompts, key in (("prompts-original", name), ("PROMPTS", f"{submission}/mfc/{name}")):
+        path = folder / "etc" / prompts
+        if path.exists():
+            lines = path.read_bytes().decode("utf-8").splitlines()
+            _write(path, "".join(f"{line}\n" for line in lines if line.split(" ", 1)[0] != key))
+    (root / _REMOVAL).unlink(missing_ok=True)
+    _sync_folder(root)
 
 
 def _add_line(path: Path, line: str) -> None:
