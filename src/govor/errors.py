@@ -43,6 +43,10 @@ class MissingExtraError(GovorError, ImportError):
     """An optional dependency is needed for this and is not installed."""
 
 
+class StreamClosedError(GovorError, ValueError):
+    """Sound was fed to a stream that has been finished."""
+
+
 class DeviceError(GovorError, OSError):
     """A sound device is missing, busy, or not permitted."""
 
@@ -53,3 +57,13 @@ class DownloadError(GovorError, OSError):
     """Something cannot be fetched: the address, the server, the network or the disk does not allow it."""
 
     __str__ = GovorError.__str__
+
+
+class ServerError(GovorError, OSError):
+    """The server cannot start: a port is taken or not permitted."""
+
+    __str__ = GovorError.__str__
+
+
+class WorkerError(GovorError, RuntimeError):
+    """The processes that were to share the work cannot be started."""

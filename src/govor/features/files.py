@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def _read_npy(path: Path) -> NDArray[np.float32]:
     try:
         with path.open("rb") as file:
             values = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    # The first is numpy's for a header that breaks off, the last one's for a shape that nothing can hold.
+    except (TokenError, ValueError, EOFError, OverflowError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise ManifestError(
             tr(f"{path}: испорченный .npy ({reason})", f"{path}: damaged .npy ({reason})")

@@ -8,6 +8,7 @@ words in reverse, and the words themselves.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,22 @@ _QUANTIZATION_VERSION = 2
 _BITS = 8
 _LEVELS = 1 << _BITS
 _UNIGRAM = np.dtype([("log_prob", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The constants of the format."""
+
+    sanity: bytes = _SANITY
+    parameters: str = _PARAMETERS
+    quantized_trie: int = _QUANTIZED_TRIE
+    search_version: int = _SEARCH_VERSION
+    quantization_version: int = _QUANTIZATION_VERSION
+    bits: int = _BITS
+    unigram: np.dtype[np.void] = _UNIGRAM
+
+
+LAYOUT = Layout()
 # Records packed at a time; a multiple of 8, so that each lot begins at a byte.
 _LOT = 1 << 16
 
@@ -60,11 +77,11 @@ def write_kenlm(model: NgramModel, path: Path) -> None:
         table, codes = _quantized(model, order)
         tables.append(table)
         keys, rows = tries[order - 1]
-        fields = [((keys & np.uint64((1 << WORD_BITS) - 1)), _bits_for(len(model.words)))]
+        fields = [((keys & np.uint64((1 << WORD_BITS) - 1)), bits_for(len(model.words)))]
         fields += [(codes[name][rows], _BITS) for name in codes]
         if order < model.order:
             longer = tries[order][0] >> np.uint64(WORD_BITS)
-            fields.append((_first_children(keys, longer), _bits_for(len(longer))))
+            fields.append((_first_children(keys, longer), bits_for(len(longer))))
         packed.append(_packed(fields))
     parts.append(bytes([_QUANTIZATION_VERSION, _BITS, _BITS, 0, 0, 0, 0, 0]))
     parts += tables
@@ -84,7 +101,8 @@ def _aligned(size: int) -> int:
     return (size + 7) // 8 * 8
 
 
-def _bits_for(largest: int) -> int:
+def bits_for(largest: int) -> int:
+    """Return how many bits hold the numbers up to `largest`."""
     return max(int(largest).bit_length(), 0)
 
 
@@ -199,10 +217,12 @@ def read_kenlm(path: Path) -> NgramModel:
     order, _, kind, has_words, version = struct.unpack_from(_PARAMETERS, data, len(_SANITY))
     if (kind, has_words, version) != (_QUANTIZED_TRIE, 1, _SEARCH_VERSION) or not 2 <= order <= 3:
         raise _foreign(path)
-    counts = struct.unpack_from(f"<{order}Q", data, fixed)
     try:
+        counts = struct.unpack_from(f"<{order}Q", data, fixed)
+        if sum(counts) > len(data):
+            raise ValueError(f"counts {counts}")
         return _parse(data, order, counts, _aligned(fixed + 8 * order))
-    except (ValueError, IndexError, struct.error) as error:
+    except (ValueError, IndexError, KeyError, struct.error) as error:
         raise ModelError(
             tr(f"языковая модель {path} повреждена ({error})", f"language model {path} is damaged ({error})")
         ) from error
@@ -224,11 +244,13 @@ def _parse(data: bytes, order: int, counts: tuple[int, ...], place: int) -> Ngra
     values = [(unigrams["log_prob"][:-1].astype(np.float64), unigrams["backoff"][:-1].astype(np.float64))]
     children = unigrams["next"].astype(np.int64)
     for length in range(2, order + 1):
-        widths = [_bits_for(counts[0]), _BITS]
+        widths = [bits_for(counts[0]), _BITS]
         if length < order:
-            widths += [_BITS, _bits_for(counts[length])]
-        fields = _unpacked(data, place, counts[length - 1] + 1, widths)
+            widths += [_BITS, bits_for(counts[length])]
+        fields = unpacked(data, place, counts[length - 1] + 1, widths)
         place += ((counts[length - 1] + 1) * sum(widths) + 7) // 8 + 8
+        if (np.diff(children) < 0).any() or children[-1] > counts[length - 1]:
+            raise ValueError("pointers")
         parents = np.repeat(keys[-1], np.diff(children))
         keys.append(parents << np.uint64(WORD_BITS) | fields[0][:-1])
         table = tables[length - 2]
@@ -258,7 +280,8 @@ def _forward(words: list[str], keys: list[Keys], values: list[tuple[Floats, Floa
     return NgramModel(tuple(words[i] for i in order_of), tuple(grams))
 
 
-def _unpacked(data: bytes, place: int, count: int, widths: list[int]) -> list[Keys]:
+def unpacked(data: bytes, place: int, count: int, widths: list[int]) -> list[Keys]:
+    """Return the fields of bit-packed records that begin at byte `place`; 8 bytes must follow them."""
     raw = np.frombuffer(data, np.uint8, (count * sum(widths) + 7) // 8 + 8, place)
     fields = [np.empty(count, np.uint64) for _ in widths]
     for first in range(0, count, _LOT):

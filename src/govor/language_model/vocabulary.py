@@ -21,13 +21,21 @@ def read_vocabulary(path: Path) -> list[str]:
 
     Empty for a binary that was built without its words. Raises InputNotFoundError or ModelError.
     """
+    return read_packed_vocabulary(path).decode("utf-8").split("\0")[:-1]
+
+
+def read_packed_vocabulary(path: Path) -> bytes:
+    """Return the same words as `read_vocabulary` in UTF-8, each ended by NUL; of a binary in a few ms.
+
+    Raises InputNotFoundError or ModelError.
+    """
     try:
         with path.open("rb") as stream:
             if stream.read(len(MAGIC)) == MAGIC:
-                return [word for word in _binary_words(stream) if word not in _SPECIAL]
+                return _binary_words(stream)
             stream.seek(0)
             arpa = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
-            return [word for word in _arpa_words(arpa) if word not in _SPECIAL]
+            return b"".join(word.encode() + b"\0" for word in _arpa_words(arpa) if word not in _SPECIAL)
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, ValueError) as error:
         raise ModelError(
             tr(
@@ -41,11 +49,16 @@ def read_vocabulary(path: Path) -> list[str]:
         ) from error
 
 
-def _binary_words(stream: IO[bytes]) -> list[str]:
+def _binary_words(stream: IO[bytes]) -> bytes:
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # The words close the file, <unk> first.
+        # The words close the file, <unk> first, without a NUL in front.
         start = data.rfind(b"<unk>\0")
-        return data[start:].decode("utf-8").split("\0")[:-1] if start >= 0 else []
+        words = b"\0" + data[start:] if start >= 0 else b"\0"
+    for word in _SPECIAL:
+        words = words.replace(f"\0{word}\0".encode(), b"\0")
+    words = words[1 : words.rindex(b"\0") + 1]
+    words.decode("utf-8")
+    return words
 
 
 def _arpa_words(stream: Iterable[bytes]) -> Iterator[str]:

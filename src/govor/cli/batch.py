@@ -1,0 +1,354 @@
+"""The side of ``govor transcribe`` that works on many recordings: processes, a cluster, a watched folder."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.decoder_choice import DecoderChoice
+from govor.errors import ConfigError
+from govor.language import tr
+
+if TYPE_CHECKING:
+    from govor.batch import Workers
+    from govor.cli.transcript_output import TranscriptPrinter
+    from govor.decoding import Decoder
+    from govor.inputs import Recording
+    from govor.jobs import Job, JobResult
+    from govor.recognizer import Recognizer
+
+PANEL = tr("Много записей", "Many recordings")
+
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=0,
+        max=1024,
+        rich_help_panel=PANEL,
+        help=tr("Процессов сразу; 0 — по числу ядер.", "Processes at a time; 0: one a core."),
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing",
+        rich_help_panel=PANEL,
+        help=tr(
+            "Пропустить то, что уже записано в --output-dir: продолжить прерванное.",
+            "Leave out what --output-dir holds already: go on after an interruption.",
+        ),
+    ),
+]
+Watch = Annotated[
+    Path | None,
+    typer.Option(
+        "--watch",
+        metavar=tr("ПАПКА", "FOLDER"),
+        rich_help_panel=PANEL,
+        help=tr(
+            "Распознавать то, что появляется в папке, пока не нажать Ctrl-C.",
+            "Recognise what appears in a folder, until Ctrl-C.",
+        ),
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar=tr("АДРЕС", "ADDRESS"),
+        rich_help_panel=PANEL,
+        help=tr(
+            "Кластер Ray: auto, машина:порт, ray://машина:порт или local.",
+            "Ray cluster: auto, host:port, ray://host:port or local.",
+        ),
+    ),
+]
+_TICK_SECONDS = 0.5
+_SCREEN_LINES = 20
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ModelLoader:
+    """What a process needs to get ready: a `govor.jobs.Loader` and a `govor.batch.cluster.PortableLoader`."""
+
+    model: Path | None
+    choice: DecoderChoice
+
+    def __call__(self) -> tuple[Recognizer, str | Decoder]:
+        """Load the model and make the decoder."""
+        from govor.recognizer import load_model
+
+        recognizer = load_model(self.model)
+        return recognizer, self.choice.decoder(recognizer)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it reads."""
+        chosen = [getattr(self.choice, one.name) for one in fields(self.choice)]
+        return tuple(value for value in (self.model, *chosen) if isinstance(value, Path))
+
+    def moved(self, places: Mapping[Path, Path]) -> ModelLoader:
+        """Return the same with its files elsewhere."""
+        chosen: dict[str, Any] = {one.name: getattr(self.choice, one.name) for one in fields(self.choice)}
+        paths: dict[str, Any] = {
+            name: places[value] for name, value in chosen.items() if isinstance(value, Path)
+        }
+        return ModelLoader(self.model and places[self.model], replace(self.choice, **paths))
+
+
+@dataclass
+class Tally:
+    """What has been done, for the bar and the table."""
+
+    started: float = field(default_factory=time.monotonic)
+    num_done: int = 0
+    num_skipped: int = 0
+    seconds: float = 0.0
+    """Of audio recognised, all that is finished."""
+    failures: list[str] = field(default_factory=list)
+    _open: dict[str, float] = field(default_factory=dict)
+
+    def progress(self, source: str, seconds: float) -> None:
+        """Note how far a recording is."""
+        self._open[source] = seconds
+
+    def result(self, result: JobResult) -> None:
+        """Count a recording that is through."""
+        self._open.pop(result.job.source, None)
+        if result.transcript is not None:
+            self.seconds += result.transcript.duration
+        if result.error is None:
+            self.num_done += 1
+        else:
+            self.failures.append(result.error)
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio a second, of all processes together."""
+        passed = max(time.monotonic() - self.started, 1e-3)
+        return (self.seconds + sum(self._open.values())) / passed
+
+    def show(self, terminal: Terminal) -> None:
+        """Print the table, and below it what failed."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        passed = time.monotonic() - self.started
+        for name, value in (
+            (tr("распознано", "recognised"), str(self.num_done)),
+            (tr("пропущено", "skipped"), str(self.num_skipped)),
+            (tr("с ошибками", "with errors"), str(len(self.failures))),
+            (tr("звука", "audio"), _clock(self.seconds)),
+            (tr("времени", "time"), _clock(passed)),
+            (tr("быстрее речи", "times real time"), f"{self.speed:.1f}"),
+        ):
+            table.add_row(name, value)
+        terminal.notes.print(table)
+        # Each was named when it failed; of a long run that is out of sight by now.
+        if self.num_done + len(self.failures) > _SCREEN_LINES:
+            for line in self.failures:
+                terminal.say(f"  {line}")
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def check_batch_options(
+    files: Sequence[str], output_dir: Path | None, skip_existing: bool, watch: Path | None
+) -> None:
+    """Raise ConfigError if the options contradict."""
+    if skip_existing and output_dir is None:
+        raise ConfigError(
+            tr("--skip-existing требует --output-dir ПАПКА", "--skip-existing needs --output-dir FOLDER")
+        )
+    if watch is None and not files:
+        raise ConfigError(
+            tr("нет записей: назовите файлы или папку", "no recordings: name files or a folder")
+        )
+    if watch is not None and files:
+        raise ConfigError(
+            tr(
+                "--watch берёт записи из своей папки: уберите файлы",
+                "--watch takes its folder's: name no files",
+            )
+        )
+    if watch is not None and not watch.is_dir():
+        raise ConfigError(tr(f"--watch {watch}: нет такой папки", f"--watch {watch}: no such folder"))
+
+
+def make_workers(loader: ModelLoader, processes: int, ray: str | None) -> Workers:
+    """Return the workers that were asked for. Raises MissingExtraError, WorkerError."""
+    import os
+
+    if ray is not None:
+        from govor.batch.cluster import RayWorkers
+
+        # One process is what is meant by not saying anything.
+        return RayWorkers(loader, ray, 0 if processes == 1 else processes)
+    from govor.batch import ProcessWorkers
+
+    return ProcessWorkers(loader, processes or os.cpu_count() or 1)
+
+
+def run_all(
+    workers: Workers, jobs: Sequence[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
+) -> None:
+    """Recognise all jobs and show each result in the order of the jobs. Ends the workers."""
+    from govor.jobs import JobResult
+
+    order = deque(jobs)
+    waiting: dict[str, JobResult] = {}
+    with _ended(workers), _bar(terminal, len(jobs)) as update:
+        for job in jobs:
+            workers.submit(job, sys.stdin.buffer.read() if job.source == "-" else None)
+        while workers.num_open:
+            for event in workers.events(_TICK_SECONDS):
+                if isinstance(event, JobResult):
+                    tally.result(event)
+                    waiting[event.job.source] = event
+                else:
+                    _tell(event, terminal, tally)
+            update(tally)
+            while order and order[0].source in waiting:
+                printer.show(waiting.pop(order.popleft().source))
+
+
+def run_watch(
+    workers: Workers,
+    watch: Path,
+    raw: bool,
+    make_job: Callable[[Recording], Job],
+    printer: TranscriptPrinter,
+    terminal: Terminal,
+    tally: Tally,
+) -> None:
+    """Recognise what appears in a folder until Ctrl-C; then finish what has been begun. Ends the workers."""
+    from govor.batch import FolderWatcher
+    from govor.jobs import JobResult
+
+    watcher = FolderWatcher(watch, raw=raw)
+    terminal.say(
+        tr(f"жду записей в {watch}; конец: Ctrl-C", f"waiting for recordings in {watch}; Ctrl-C ends")
+    )
+    next_look = 0.0
+    with _ended(workers), _asked_to_stop() as stopping:
+        while True:
+            if stopping():
+                workers.drop_waiting()
+                if not workers.num_open:
+                    return
+            now = time.monotonic()
+            if now >= next_look and not stopping():
+                next_look = now + _LOOK_SECONDS
+                for recording in watcher.look():
+                    job = make_job(recording)
+                    if _is_fresh(job):
+                        tally.num_skipped += 1
+                    else:
+                        workers.submit(job)
+            began = time.monotonic()
+            for event in workers.events(_TICK_SECONDS):
+                if isinstance(event, JobResult):
+                    tally.result(event)
+                    printer.show(event)
+                else:
+                    _tell(event, terminal, tally)
+            if not workers.num_open:
+                # Nothing to wait for: `events` came back at once.
+                time.sleep(max(0.0, _TICK_SECONDS - (time.monotonic() - began)))
+
+
+def _is_fresh(job: Job) -> bool:
+    """Tell whether the files of a job are there and not older than its recording."""
+    if not job.is_done:
+        return False
+    changed = Path(job.source).stat().st_mtime
+    return all(path.stat().st_mtime >= changed for path in job.output_paths)
+
+
+def _tell(event: object, terminal: Terminal, tally: Tally) -> None:
+    from govor.batch import Note, Progress
+
+    if isinstance(event, Note):
+        terminal.warn(event.text)
+    elif isinstance(event, Progress):
+        tally.progress(event.job.source, event.seconds)
+
+
+@contextmanager
+def _ended(workers: Workers) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        workers.close()
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Take the first Ctrl-C or SIGTERM for a wish to end, the second for a demand."""
+    asked: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {
+        kind: signal.signal(kind, note)
+        for kind in (signal.SIGINT, signal.SIGTERM)
+        # Started with nohup or in the background: whoever did that wants no interrupts.
+        if signal.getsignal(kind) != signal.SIG_IGN
+    }
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def _bar(terminal: Terminal, total: int) -> Iterator[Callable[[Tally], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = terminal.notes
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=terminal.quiet or not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=total)
+
+        def update(tally: Tally) -> None:
+            failed = len(tally.failures)
+            what = tr(f"×{tally.speed:.0f} к речи", f"{tally.speed:.0f}x real time")
+            bar.update(
+                task,
+                completed=tally.num_done + failed,
+                description=what + (tr(f", ошибок {failed}", f", {failed} failed") if failed else ""),
+            )
+
+        yield update
+
+
+def exit_code(tally: Tally, num_bad_inputs: int) -> ExitCode:
+    """Return what the program ends with."""
+    return ExitCode.SOME_FAILED if tally.failures or num_bad_inputs else ExitCode.FINE
