@@ -8,6 +8,8 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # It would look through every installed package for plugins of which Govor has none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from govor.cli.app import run
 
     code = run(sys.argv[1:])

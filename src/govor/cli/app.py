@@ -17,9 +17,11 @@ from govor.cli import (
     evaluate,
     export,
     features,
+    listen,
     lm,
     prepare,
     record,
+    serve,
     train,
     transcribe,
     tune,
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 
 app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
+app.command("listen", help=listen.HELP)(listen.listen)
 app.command("align", help=align.HELP)(align.align)
 app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
 app.command("train", help=train.HELP)(train.train)
@@ -50,6 +53,7 @@ app.command("adapt", help=adapt.HELP)(adapt.adapt)
 app.command("tune", help=tune.HELP)(tune.tune)
 app.command("export", help=export.HELP)(export.export)
 app.command("record", help=record.HELP)(record.record)
+app.command("serve", help=serve.HELP)(serve.serve)
 app.command("devices", help=devices.HELP)(devices.devices)
 app.command("features", help=features.HELP)(features.features)
 app.add_typer(download.app, name="download")
@@ -84,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
         _speak_russian()
     terminal = Terminal()
     try:
-        result = app(args=list(arguments), prog_name="govor", standalone_mode=False)
+        result = _only(arguments[:1])(args=list(arguments), prog_name="govor", standalone_mode=False)
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -104,6 +108,17 @@ def run(arguments: Sequence[str]) -> int:
         # Newer typer turns Ctrl-C into this code itself.
         terminal.say(tr("прервано", "interrupted"))
     return int(result) if isinstance(result, int) else ExitCode.FINE
+
+
+def _only(command: Sequence[str]) -> typer.Typer:
+    """Return the tree with that command alone: typer looks at each option of all that it is given."""
+    named = [info for info in app.registered_commands if [info.name] == list(command)]
+    if not named:
+        return app
+    narrow = typer.Typer(name="govor", rich_markup_mode="rich", pretty_exceptions_enable=False)
+    narrow.registered_commands = named
+    narrow.registered_callback = app.registered_callback
+    return narrow
 
 
 def _show_usage_error(error: Any, terminal: Terminal) -> None:

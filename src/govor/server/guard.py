@@ -1,0 +1,251 @@
+"""What every request passes before it reaches a route: who asks, from what page, how much and how slowly."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.exceptions import HTTPException
+
+from govor.language import speaking, tr
+from govor.server.admission import Refused
+from govor.server.logs import log_event
+from govor.server.settings import is_loopback
+from govor.server.state import ServerState, client_of
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+# The page plays recordings of its own (blob:) and draws icons inline (data:); nothing comes from elsewhere.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+}
+# A body that comes slower than this is a client that holds a place rather than uses it.
+_SLOWEST_BYTES_PER_SECOND = 8192
+
+
+class Guard:
+    """ASGI middleware around everything."""
+
+    def __init__(self, app: Any, state: ServerState, open_paths: frozenset[str]) -> None:
+        """Guard `app`; the `open_paths` can be read without a token."""
+        self._app = app
+        self._state = state
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a connection through or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with speaking(headers.get("accept-language", "")):
+            try:
+                self._check(scope, headers)
+            except Refused as refused:
+                await self._refuse(scope, receive, send, refused)
+                return
+            if scope["type"] == "http":
+                await self._http(scope, headers, receive, send)
+            else:
+                await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
+        settings = self._state.settings
+        path = scope["path"]
+        host = headers.get("host", "")
+        # A page of another site can give its name our address (DNS rebinding); its Host gives it away.
+        if settings.is_local and not settings.token and not is_loopback(_host_name(host)):
+            raise Refused(
+                tr(
+                    f"адрес {host!r} не этой машины; для других нужны --host и --token",
+                    f"{host!r} is not this machine; others need --host and --token",
+                ),
+                "host",
+                status=403,
+            )
+        origin = headers.get("origin")
+        if origin is not None and not self._is_known(origin, host):
+            raise Refused(
+                tr(
+                    f"странице {origin} не разрешено; разрешить: --origin",
+                    f"the page {origin} is not allowed; allow it by --origin",
+                ),
+                "origin",
+                status=403,
+            )
+        is_open = path in self._open_paths and scope.get("method") in ("GET", "HEAD")
+        if settings.token and not is_open and not _has_token(scope, headers, settings.token):
+            raise Refused(
+                tr(
+                    "нужен ключ: Authorization: Bearer КЛЮЧ, для WebSocket ещё ?token=КЛЮЧ",
+                    "a token is needed: Authorization: Bearer TOKEN, for a WebSocket also ?token=TOKEN",
+                ),
+                "token",
+                status=401,
+            )
+        if self._state.draining.is_set() and path != "/health":
+            raise Refused(tr("сервер останавливается", "the server is shutting down"), "draining", status=503)
+        if not is_open:
+            self._state.admission.rate.take(client_of(scope))
+
+    def _is_known(self, origin: str, host: str) -> bool:
+        parts = urlsplit(origin)
+        return origin in self._state.settings.origins or (
+            parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+        )
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, refused: Refused) -> None:
+        self._state.metrics.refused.labels(refused.reason).inc()
+        log_event("refused", client=client_of(scope), path=scope["path"], reason=refused.reason)
+        body = json.dumps(
+            error_body(str(refused), refused.status, refused.reason), ensure_ascii=False
+        ).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            # The rest of a body that nobody will read must not be taken for a next request.
+            (b"connection", b"close"),
+            *((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
+        ]
+        if refused.status in (429, 503):
+            headers.append((b"retry-after", str(refused.retry_after).encode()))
+        if refused.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        kind = "http.response"
+        if scope["type"] == "websocket":
+            await receive()
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1008, "reason": refused.reason})
+                return
+            kind = "websocket.http.response"
+        await send({"type": f"{kind}.start", "status": refused.status, "headers": headers})
+        await send({"type": f"{kind}.body", "body": body})
+
+    async def _http(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        started = time.monotonic()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (name.encode(), value.encode())
+                        for name, value in SECURITY_HEADERS.items()
+                        if name.encode() not in given
+                    ),
+                ]
+                if status in (408, 413):
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        body = _Body(receive, self._state.settings.limits.upload_mb * 1_000_000, headers, self._state)
+        try:
+            await self._app(scope, body.receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "static" if status < 400 else "none")
+            self._state.metrics.requests.labels(scope["method"], route, status).inc()
+            log_event(
+                "request",
+                client=client_of(scope),
+                method=scope["method"],
+                route=route,
+                status=status,
+                seconds=round(time.monotonic() - started, 3),
+                bytes=body.received,
+            )
+
+
+class _Body:
+    """Counts a request's body and gives up on one that is too large or too slow."""
+
+    def __init__(self, receive: Receive, limit: int, headers: dict[str, str], state: ServerState) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._grace = state.settings.limits.body_seconds
+        self._started = time.monotonic()
+        self._complete = False
+        self.received = 0
+        declared = headers.get("content-length", "0")
+        self._too_large = declared.isdigit() and int(declared) > limit
+
+    async def receive(self) -> Message:
+        import asyncio
+
+        if self._complete:
+            return await self._receive()
+        if self._too_large:
+            raise self._large()
+        deadline = self._started + self._grace + self.received / _SLOWEST_BYTES_PER_SECOND
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.01, deadline - time.monotonic()))
+        except asyncio.TimeoutError as error:
+            raise HTTPException(
+                408,
+                tr(
+                    f"тело запроса идёт слишком медленно: {self.received} байт",
+                    f"the request's body comes too slowly: {self.received} bytes",
+                ),
+            ) from error
+        if message["type"] == "http.request":
+            self.received += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self.received > self._limit:
+                self._too_large = True
+                raise self._large()
+        else:
+            self._complete = True
+        return message
+
+    def _large(self) -> HTTPException:
+        megabytes = self._limit // 1_000_000
+        return HTTPException(
+            413,
+            tr(f"больше {megabytes} МБ; разделите запись", f"more than {megabytes} MB; split the recording"),
+        )
+
+
+def error_body(
+    message: str, status: int, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """Return an error as the OpenAI interface writes it; all our HTTP errors look like this."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _has_token(scope: Scope, headers: dict[str, str], token: str) -> bool:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        given = ""
+        if scope["type"] == "websocket":
+            # A browser cannot give a WebSocket a header.
+            query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+            given = query.get("token", [""])[0]
+    return hmac.compare_digest(given.strip().encode(), token.encode())

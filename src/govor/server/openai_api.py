@@ -1,0 +1,319 @@
+"""The OpenAI transcription interface: ``POST /v1/audio/transcriptions`` and ``GET /v1/models``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from govor.language import tr
+from govor.outputs import render
+from govor.server.guard import error_body
+from govor.server.hints import hotwords_from_prompt
+from govor.server.logs import log_event
+from govor.server.openai_format import verbose
+from govor.server.state import ServerState, Wishes, client_of, split_lines, state_of
+from govor.server.uploads import NamedFile, TooLongError, UploadJob
+from govor.text_finishing import finish
+from govor.transcript import Segment, Transcript
+
+router = APIRouter(tags=["openai"])
+
+FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
+_STARTED = int(time.time())
+_LANGUAGES = {"", "ru", "rus", "russian", "ru-ru", "ru_ru", "русский"}
+_MODELS = ("govor", "whisper-1")
+
+
+class FieldError(Exception):
+    """A form field has a value that cannot be used."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the form asks for."""
+
+    format: str
+    granularities: frozenset[str]
+    wishes: Wishes
+    temperature: float
+    stream: bool
+    format_text: bool
+
+
+_TEXT = {"type": "string"}
+_FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "Any audio or video file"},
+        "model": {**_TEXT, "default": "govor", "description": "Any name: there is one model"},
+        "language": {**_TEXT, "default": "ru", "description": "Russian only"},
+        "prompt": {**_TEXT, "description": "Its terms become hot words"},
+        "response_format": {**_TEXT, "enum": list(FORMATS), "default": "json"},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "description": "Accepted, not used"},
+        "timestamp_granularities[]": {
+            "type": "array",
+            "items": {**_TEXT, "enum": ["word", "segment"]},
+            "description": "For verbose_json",
+        },
+        "stream": {"type": "boolean", "default": False, "description": "Server-sent events"},
+        "hotwords": {**_TEXT, "description": "Ours: words to expect, parted by commas"},
+        "phrases": {**_TEXT, "description": "Ours: a phrase list, a phrase a line; nothing else is heard"},
+        "decoder": {**_TEXT, "enum": ["auto", "greedy", "beam"], "description": "Ours"},
+        "format_text": {"type": "boolean", "description": "Ours: numbers in digits, ё, a capital"},
+    },
+}
+
+
+@router.get("/v1/models", summary="The models there are")
+async def models() -> dict[str, Any]:
+    """One model, also under the name that most clients ask for."""
+    return {"object": "list", "data": [_model(name) for name in _MODELS]}
+
+
+@router.get("/v1/models/{name}", summary="One model")
+async def model(name: str) -> Response:
+    """A model of the list."""
+    if name not in _MODELS:
+        message = tr(f"нет модели {name!r}", f"no model {name!r}")
+        return JSONResponse(error_body(message, 404, "model_not_found", "model"), 404)
+    return JSONResponse(_model(name))
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _STARTED, "owned_by": "govor"}
+
+
+@router.post(
+    "/v1/audio/transcriptions",
+    summary="Recognise a recording",
+    response_class=Response,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}
+    },
+)
+async def transcriptions(request: Request) -> Response:
+    """The recording's text as json, text, srt, vtt or verbose_json, or as server-sent events."""
+    state = state_of(request)
+    client = client_of(request.scope)
+    # Taken before the body is read: what is received takes room as well.
+    with contextlib.ExitStack() as place:
+        place.enter_context(state.admission.uploads.place(client))
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise HTTPException(
+                400, tr("нужна форма multipart/form-data", "a multipart/form-data form is needed")
+            )
+        form = await request.form(max_files=4, max_fields=100)
+        try:
+            order, file = _order(form)
+        except FieldError as error:
+            await form.close()
+            return JSONResponse(error_body(str(error), 400, "invalid_value", error.name), 400)
+        news: asyncio.Queue[str | float] = asyncio.Queue()
+
+        def report(segments: Sequence[Segment]) -> None:
+            for segment in segments:
+                news.put_nowait(segment.text)
+
+        job = UploadJob(
+            state,
+            client,
+            NamedFile(file.file),
+            order.wishes,
+            protocol="openai",
+            on_progress=news.put_nowait if order.stream else None,
+            on_segments=report if order.stream and not order.format_text else None,
+        )
+        if order.stream:
+            kept = place.pop_all()
+            return StreamingResponse(
+                _events(job, order, news, form, kept),
+                media_type="text/event-stream",
+                headers={"cache-control": "no-store"},
+            )
+        try:
+            transcript = await _run_unless_gone(request, job)
+        except TooLongError as error:
+            return JSONResponse(error_body(str(error), 413, "too_long", "file"), 413)
+        except asyncio.TimeoutError:
+            message = tr("не успели распознать", "not recognised in time")
+            return JSONResponse(error_body(message, 503, "timeout"), 503)
+        finally:
+            await form.close()
+    _log(state, client, transcript)
+    return _answer(_finished(transcript, order), order)
+
+
+async def _run_unless_gone(request: Request, job: UploadJob) -> Transcript:
+    """Recognise, but stop when the client hangs up."""
+    work = asyncio.ensure_future(job.run())
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise HTTPException(499, "client closed the request")
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(
+    job: UploadJob,
+    order: Order,
+    news: asyncio.Queue[str | float],
+    form: FormData,
+    place: contextlib.ExitStack,
+) -> AsyncIterator[bytes]:
+    """Yield ``transcript.text.delta`` as segments are finished, then ``transcript.text.done``.
+
+    Comments tell how many seconds are done. With ``verbose_json`` the last event holds all that has, besides.
+    """
+    work = asyncio.ensure_future(job.run())
+    try:
+        with place:
+            told = ""
+            while not work.done() or not news.empty():
+                waiting = asyncio.ensure_future(news.get())
+                await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+                if waiting.done() and isinstance(seconds := waiting.result(), float):
+                    yield f": {seconds:.1f}\n\n".encode()
+                elif waiting.done():
+                    text = str(waiting.result())
+                    yield _event({"type": "transcript.text.delta", "delta": " " + text if told else text})
+                    told = text
+                else:
+                    waiting.cancel()
+                    # A comment: nothing happens for a while, and a proxy must not hang up on us.
+                    yield b":\n\n"
+            try:
+                transcript = _finished(work.result(), order)
+            except Exception as error:
+                yield _event({"type": "error", **error_body(str(error), 400, type(error).__name__)})
+                return
+        if order.format_text:
+            # Digits and the capital need the whole text.
+            yield _event({"type": "transcript.text.delta", "delta": transcript.to_txt()})
+        wants_more = order.format == "verbose_json"
+        # The page shows words and confidences, and streams for the sake of its progress bar.
+        more = verbose(transcript, set(order.granularities), order.temperature) if wants_more else {}
+        yield _event({"type": "transcript.text.done", "text": transcript.to_txt(), **more})
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await form.close()
+
+
+def _event(row: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(row, ensure_ascii=False)}\n\n".encode()
+
+
+def _finished(transcript: Transcript, order: Order) -> Transcript:
+    return replace(transcript, finished=finish(transcript.text)) if order.format_text else transcript
+
+
+def _answer(transcript: Transcript, order: Order) -> Response:
+    if order.format == "json":
+        return JSONResponse({"text": transcript.to_txt()})
+    if order.format == "verbose_json":
+        return JSONResponse(verbose(transcript, set(order.granularities), order.temperature))
+    if order.format == "text":
+        return PlainTextResponse(transcript.to_txt() + "\n")
+    kind = "text/vtt" if order.format == "vtt" else "application/x-subrip"
+    return Response(render(transcript, order.format), media_type=f"{kind}; charset=utf-8")
+
+
+def _log(state: ServerState, client: str, transcript: Transcript) -> None:
+    said: dict[str, Any] = {"text": transcript.text} if state.settings.log_text else {}
+    log_event(
+        "transcribed",
+        client=client,
+        audio_seconds=round(transcript.duration, 2),
+        words=len(transcript.words),
+        **said,
+    )
+
+
+def _order(form: FormData) -> tuple[Order, UploadFile]:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise FieldError("file", tr("в форме нет файла file", "the form has no file named file"))
+    format = _text(form, "response_format") or "json"
+    if format not in FORMATS:
+        raise FieldError(
+            "response_format",
+            tr(f"{format!r}: есть {', '.join(FORMATS)}", f"{format!r}: must be one of {', '.join(FORMATS)}"),
+        )
+    language = _text(form, "language")
+    if language.lower() not in _LANGUAGES:
+        raise FieldError(
+            "language",
+            tr(f"язык {language!r}: Говор знает только ru", f"language {language!r}: Govor knows only ru"),
+        )
+    granularities = {
+        str(value)
+        for name in ("timestamp_granularities[]", "timestamp_granularities")
+        for value in form.getlist(name)
+    }
+    if not granularities <= {"word", "segment"}:
+        raise FieldError("timestamp_granularities", tr("есть word и segment", "must be word or segment"))
+    hotwords = tuple(word.strip() for word in _text(form, "hotwords").split(",") if word.strip())
+    wishes = Wishes(
+        _text(form, "decoder"),
+        (*hotwords, *hotwords_from_prompt(_text(form, "prompt"))),
+        split_lines(_text(form, "phrases")),
+    )
+    order = Order(
+        format,
+        frozenset(granularities),
+        wishes,
+        _number(form, "temperature"),
+        _flag(form, "stream"),
+        _flag(form, "format_text"),
+    )
+    return order, file
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    if not isinstance(value, str):
+        raise FieldError(name, tr("нужен текст, а не файл", "must be text, not a file"))
+    return value.strip()
+
+
+def _number(form: FormData, name: str) -> float:
+    text = _text(form, name)
+    try:
+        value = float(text or 0)
+    except ValueError as error:
+        raise FieldError(name, tr(f"{text!r} не число", f"{text!r} is not a number")) from error
+    if not 0 <= value <= 1:
+        raise FieldError(name, tr(f"{text}: нужно от 0 до 1", f"{text}: must be 0 to 1"))
+    return value
+
+
+def _flag(form: FormData, name: str) -> bool:
+    text = _text(form, name).lower()
+    if text not in ("", "true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise FieldError(name, tr(f"{text!r}: нужно true или false", f"{text!r}: must be true or false"))
+    return text in ("true", "1", "yes", "on")

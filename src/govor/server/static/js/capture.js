@@ -1,0 +1,97 @@
+// The microphone as 16 kHz mono samples. Raw sound: no echo canceller or noise filter of the browser, as the
+// model and `govor record` know voices without them.
+import { t } from "./language.js";
+import { Resampler } from "./resampler.js";
+
+export const RATE = 16000;
+const SILENT_SECONDS = 4;
+
+export class MicrophoneError extends Error {}
+
+export class Capture extends EventTarget {
+  /** `onSamples(Float32Array)` gets every block, resampled; "lost" fires if the device goes away. */
+  constructor(onSamples) {
+    super();
+    this.onSamples = onSamples;
+    this.silent = 0;
+  }
+
+  async start(device = "") {
+    if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError(t("insecure"));
+    const audio = {
+      channelCount: { ideal: 1 },
+      echoCancellation: false,
+      noiseSuppression: false,
+      autoGainControl: false,
+      ...(device ? { deviceId: { exact: device } } : {}),
+    };
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({ audio });
+    } catch (error) {
+      // A remembered device may be unplugged: any other is better than none.
+      if (device && ["OverconstrainedError", "NotFoundError"].includes(error.name)) return this.start();
+      throw new MicrophoneError(explain(error));
+    }
+    const [track] = this.stream.getAudioTracks();
+    track.addEventListener("ended", () => this.dispatchEvent(new Event("lost")));
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    try {
+      await this.context.resume();
+      await this.context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
+    } catch (error) {
+      await this.stop();
+      throw new MicrophoneError(explain(error));
+    }
+    const resampler = new Resampler(this.context.sampleRate, RATE);
+    this.node = new AudioWorkletNode(this.context, "pcm-collector", { numberOfOutputs: 0 });
+    this.node.port.onmessage = ({ data }) => this.take(resampler.feed(data));
+    this.source = this.context.createMediaStreamSource(this.stream);
+    this.source.connect(this.node);
+    return this;
+  }
+
+  take(samples) {
+    const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    this.silent = peak === 0 ? this.silent + samples.length / RATE : 0;
+    if (this.silent > SILENT_SECONDS) {
+      this.silent = -Infinity;
+      this.dispatchEvent(new Event("silent"));
+    }
+    this.onSamples(samples);
+  }
+
+  async stop() {
+    if (this.node) this.node.port.onmessage = null;
+    this.source?.disconnect();
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    if (this.context && this.context.state !== "closed") await this.context.close();
+    this.context = this.node = this.source = this.stream = null;
+  }
+}
+
+function explain(error) {
+  if (["NotAllowedError", "SecurityError"].includes(error.name)) return t("no_microphone_access");
+  if (["NotFoundError", "OverconstrainedError"].includes(error.name)) return t("no_microphone");
+  return t("microphone_busy");
+}
+
+/** Power of samples in dB of full scale, at least -100. */
+export function levelDb(samples) {
+  let power = 0;
+  for (const value of samples) power += value * value;
+  return Math.max(-100, 10 * Math.log10(power / Math.max(samples.length, 1) + 1e-10));
+}
+
+/** Microphones by name; browsers tell the names only after access was granted once. */
+export async function listMicrophones() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  return devices.filter((device) => device.kind === "audioinput" && device.deviceId && device.deviceId !== "default");
+}
+
+/** Show a level on a meter element, between -60 and 0 dB. */
+export function showLevel(meter, decibels, loudest = decibels) {
+  const share = Math.max(0, Math.min(1, (decibels + 60) / 60));
+  meter.style.setProperty("--level", share.toFixed(3));
+  meter.classList.toggle("loud", loudest > -1);
+  meter.setAttribute("aria-valuenow", Math.round(Math.max(-60, Math.min(0, decibels))));
+}

@@ -1,0 +1,280 @@
+// The tab "speak": live text while you talk.
+import { Capture, levelDb, listMicrophones, MicrophoneError, RATE, showLevel } from "./capture.js";
+import { announce, button, byId, disable, isDisabled, make, recall, remember, save } from "./dom.js";
+import { FORMATS, segmentText, toText } from "./export.js";
+import { clock, number, onLanguage, t } from "./language.js";
+import { LiveStream } from "./live.js";
+
+const UNSURE = 0.5;
+
+let state = "idle";
+let capture = null;
+let stream = null;
+let paused = false;
+let segments = [];
+let partial = "";
+let elapsed = 0; // seconds of the streams that are over
+let cleared = null;
+let trouble = "";
+
+export function startSpeak() {
+  byId("talk").addEventListener("click", (event) => {
+    if (isDisabled(event.currentTarget)) return;
+    if (state === "idle") begin();
+    else end();
+  });
+  byId("talk-pause").addEventListener("click", (event) => isDisabled(event.currentTarget) || togglePause());
+  for (const id of ["hotwords", "phrases"]) {
+    byId(id).value = recall(id);
+    byId(id).addEventListener("change", () => remember(id, byId(id).value));
+  }
+  byId("microphone").addEventListener("change", (event) => remember("microphone", event.target.value));
+  navigator.mediaDevices?.addEventListener?.("devicechange", showMicrophones);
+  onLanguage(() => {
+    showMicrophones();
+    show();
+  });
+  // What is being said is lost with the page; the browser asks first.
+  addEventListener("beforeunload", (event) => {
+    if (state !== "idle") event.preventDefault();
+  });
+  showMicrophones();
+  show();
+}
+
+export const chosenMicrophone = () => recall("microphone");
+
+async function showMicrophones() {
+  const select = byId("microphone");
+  const chosen = recall("microphone");
+  const devices = await listMicrophones();
+  select.replaceChildren(make("option", { value: "" }, t("microphone_default")));
+  devices.forEach((device, index) => {
+    const label = device.label || t("microphone_number", { number: index + 1 });
+    select.append(make("option", { value: device.deviceId }, label));
+  });
+  select.value = devices.some((device) => device.deviceId === chosen) ? chosen : "";
+}
+
+function hints() {
+  const list = (id, separator) =>
+    byId(id)
+      .value.split(separator)
+      .map((item) => item.trim())
+      .filter(Boolean);
+  const hotwords = list("hotwords", /[,;\n]/);
+  const phrases = list("phrases", "\n");
+  return { ...(hotwords.length ? { hotwords } : {}), ...(phrases.length ? { phrases } : {}) };
+}
+
+async function begin() {
+  trouble = "";
+  setState("asking");
+  capture = new Capture(hear);
+  capture.addEventListener("lost", () => {
+    trouble = t("microphone_lost");
+    end();
+  });
+  capture.addEventListener("silent", () => {
+    trouble = t("microphone_silent");
+    show();
+  });
+  try {
+    await capture.start(chosenMicrophone());
+  } catch (error) {
+    if (!(error instanceof MicrophoneError)) throw error;
+    capture = null;
+    trouble = error.message;
+    setState("idle");
+    return;
+  }
+  showMicrophones();
+  openStream();
+}
+
+function openStream() {
+  paused = false;
+  const opened = new LiveStream(hints());
+  const offset = elapsed;
+  stream = opened;
+  const place = ({ detail }) => ({
+    ...detail,
+    start: detail.start + offset,
+    end: detail.end + offset,
+    words: detail.words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset })),
+  });
+  opened.addEventListener("partial", (event) => {
+    partial = event.detail.text;
+    showPartial();
+  });
+  opened.addEventListener("final", (event) => {
+    partial = "";
+    if (event.detail.text) addSegment(place(event));
+    showPartial();
+  });
+  opened.addEventListener("state", () => {
+    if (stream === opened && ["listening", "reconnecting", "connecting"].includes(opened.state)) setState(opened.state);
+  });
+  opened.addEventListener("lost", (event) => {
+    trouble = t("lost_sound", { seconds: number(event.detail) });
+    show();
+  });
+  opened.addEventListener("refused", (event) => {
+    trouble = event.detail;
+    if (stream === opened) end();
+  });
+  setState("connecting");
+}
+
+function hear(samples) {
+  let peak = 0;
+  for (const value of samples) peak = Math.max(peak, Math.abs(value));
+  const level = levelDb(samples);
+  showLevel(byId("talk-meter"), level, 20 * Math.log10(peak + 1e-6));
+  byId("talk").style.setProperty("--level", paused ? 0 : Math.max(0, Math.min(1, (level + 55) / 45)).toFixed(3));
+  if (paused || !stream || stream.ending) return;
+  stream.feed(samples);
+  byId("talk-clock").textContent = clock(elapsed + stream.total / RATE);
+}
+
+async function finishStream() {
+  const open = stream;
+  if (!open) return;
+  elapsed += open.total / RATE;
+  setState("finishing");
+  await open.finish();
+  partial = "";
+  showPartial();
+  if (stream === open) stream = null;
+}
+
+async function togglePause() {
+  if (paused) return openStream();
+  paused = true;
+  await finishStream();
+  if (capture) setState("paused");
+  return undefined;
+}
+
+async function end() {
+  if (["idle", "asking"].includes(state) || !capture) return;
+  const device = capture;
+  capture = null;
+  await device.stop();
+  showLevel(byId("talk-meter"), -60);
+  byId("talk").style.setProperty("--level", 0);
+  await finishStream();
+  paused = false;
+  setState("idle");
+}
+
+function setState(name) {
+  state = name;
+  show();
+}
+
+function show() {
+  const talking = !["idle", "asking"].includes(state);
+  const talk = byId("talk");
+  talk.setAttribute("aria-pressed", talking);
+  talk.setAttribute("aria-label", t(talking ? "talk_stop" : "talk_start"));
+  disable(talk, state === "asking" || state === "finishing");
+  const pause = byId("talk-pause");
+  disable(pause, !["listening", "paused", "reconnecting"].includes(state));
+  pause.textContent = t(paused ? "resume" : "pause");
+  const line = byId("talk-state");
+  line.textContent = trouble || t(`state_${state}`);
+  line.classList.toggle("problem", Boolean(trouble) || state === "reconnecting");
+  showActions();
+  byId("talk-empty").hidden = Boolean(segments.length || partial || talking);
+}
+
+function showPartial() {
+  byId("talk-partial").textContent = partial;
+  byId("talk-empty").hidden = Boolean(segments.length || partial || state !== "idle");
+  scrollDown();
+}
+
+function addSegment(segment) {
+  cleared = null;
+  segments.push(segment);
+  byId("talk-text").append(paragraph(segment));
+  showActions();
+  scrollDown();
+}
+
+function paragraph(segment) {
+  const line = make("p");
+  if (!segment.words.length) line.append(segment.text);
+  segment.words.forEach((word, index) => {
+    if (index) line.append(" ");
+    line.append(word.confidence < UNSURE ? make("span", { class: "unsure" }, word.text) : word.text);
+  });
+  return line;
+}
+
+function scrollDown() {
+  const paper = byId("talk-paper");
+  // Whoever scrolled up to read is left alone.
+  if (paper.scrollHeight - paper.scrollTop - paper.clientHeight < 160) paper.scrollTop = paper.scrollHeight;
+}
+
+function showActions() {
+  const group = byId("talk-actions");
+  const key = `${segments.length > 0}|${cleared !== null}|${document.documentElement.lang}`;
+  // Rebuilding would take the focus away from whoever stands on a button.
+  if (group.dataset.key === key) return;
+  group.dataset.key = key;
+  const none = segments.length === 0;
+  const off = { "aria-disabled": none };
+  const downloads = ["txt", "srt", "json"].map((kind) =>
+    button(kind.toUpperCase(), () => download(kind), "soft small", { ...off, "aria-label": t("download", { kind: kind.toUpperCase() }), id: `talk-${kind}` }),
+  );
+  const last = cleared
+    ? button(t("undo"), undo, "quiet small", { id: "talk-undo" })
+    : button(t("clear"), clear, "quiet small", { ...off, id: "talk-clear" });
+  group.replaceChildren(button(t("copy"), copy, "soft small", { ...off, id: "talk-copy" }), ...downloads, last);
+}
+
+async function copy() {
+  try {
+    await navigator.clipboard.writeText(toText(segments));
+    flash("copied");
+  } catch {
+    flash("copy_failed");
+  }
+}
+
+function flash(name) {
+  const pressed = byId("talk-copy");
+  pressed.textContent = t(name);
+  announce(t(name));
+  setTimeout(() => {
+    pressed.textContent = t("copy");
+  }, 2000);
+}
+
+function download(kind) {
+  const [type, write] = FORMATS[kind];
+  const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
+  save(`govor-${stamp}.${kind}`, type, write(segments, null, elapsed));
+}
+
+function clear() {
+  cleared = segments;
+  segments = [];
+  byId("talk-text").replaceChildren();
+  announce(t("cleared"));
+  show();
+  byId("talk-undo").focus();
+}
+
+function undo() {
+  segments = [...cleared, ...segments];
+  cleared = null;
+  byId("talk-text").replaceChildren(...segments.map(paragraph));
+  show();
+  byId("talk-copy").focus();
+}
+
+export const spokenText = () => segments.map(segmentText).join("\n");

@@ -1,0 +1,184 @@
+"""A whole recording recognised step by step, so that a long one leaves room for others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
+
+from govor.errors import AudioError
+from govor.language import tr
+from govor.server.pool import Kind
+from govor.server.state import ServerState, Wishes
+from govor.transcript import Segment, Transcript
+
+
+class TooLongError(AudioError):
+    """The recording is longer than the server allows."""
+
+
+class _Abandoned(BaseException):
+    """Nobody waits for the text any more; not an Exception, so that nothing on the way takes it for one."""
+
+
+class NamedFile:
+    """What a client sent, under a name of ours: no path is shown to anyone."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.name = tr("запись", "recording")
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a file does."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Seek as a file does."""
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        """Tell as a file does."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """Tell that seeking is possible."""
+        return True
+
+
+class UploadJob:
+    """One recording: `run` it from the event loop; the work is done in the pool's steps.
+
+    `Recognizer.transcribe` runs in a thread of its own that moves only while a worker of the pool waits.
+    """
+
+    def __init__(
+        self,
+        state: ServerState,
+        client: str,
+        source: Any,
+        wishes: Wishes,
+        *,
+        protocol: str,
+        kind: Kind = Kind.UPLOAD,
+        sample_rate: int | None = None,
+        on_progress: Callable[[float], None] | None = None,
+        on_segments: Callable[[Sequence[Segment]], None] | None = None,
+    ) -> None:
+        """Prepare to recognise a binary stream, or an array of `sample_rate` Hz.
+
+        In the event loop, `on_progress` is told how many seconds are done and `on_segments` what is finished.
+        """
+        self._state = state
+        self._client = client
+        self._source: BinaryIO | NDArray[Any] = source
+        self._wishes = wishes
+        self._protocol = protocol
+        self._kind = kind
+        self._rate = sample_rate
+        self._on_progress = on_progress
+        self._on_segments = on_segments
+        self._loop = asyncio.get_running_loop()
+        self._result: asyncio.Future[Transcript] = self._loop.create_future()
+        self._context = contextvars.copy_context()
+        self._thread: threading.Thread | None = None
+        self._go = threading.Semaphore(0)
+        self._rests = threading.Semaphore(0)
+        self._abandoned = False
+        self._ended = False
+
+    async def run(self) -> Transcript:
+        """Recognise. Raises what `Recognizer.transcribe` does, TooLongError, asyncio.TimeoutError."""
+        started = time.monotonic()
+        metrics = self._state.metrics
+        with metrics.uploads.track_inprogress():
+            self._state.pool.submit(self._client, self._kind, self._step)
+            try:
+                transcript = await asyncio.wait_for(self._result, self._state.settings.limits.answer_seconds)
+            finally:
+                self._abandoned = True
+        metrics.audio_seconds.labels(self._protocol).inc(transcript.duration)
+        metrics.upload_seconds.observe(time.monotonic() - started)
+        return transcript
+
+    def _step(self, waited: float) -> bool:
+        self._state.metrics.step_wait.labels(self._kind.value).observe(waited)
+        if self._thread is None:
+            if self._abandoned:
+                return False
+            self._thread = threading.Thread(
+                target=self._context.run, args=(self._work,), name="govor-upload", daemon=True
+            )
+            self._thread.start()
+        else:
+            self._go.release()
+        self._rests.acquire()
+        return not self._ended
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        transcript: Transcript | None = None
+        try:
+            decoder = self._state.decoder(self._wishes)
+            transcript = self._state.recognizer.transcribe(
+                self._source,
+                decoder,
+                sample_rate=self._rate,
+                on_progress=self._rest,
+                on_segments=None if self._on_segments is None else self._report,
+            )
+            # Its path would be the name of ours.
+            transcript = replace(transcript, audio_filepath=None)
+            self._check_length(transcript.duration)
+        except BaseException as caught:
+            error = caught
+        self._ended = True
+        self._tell(self._settle, transcript, error)
+        self._rests.release()
+
+    def _rest(self, done: float) -> None:
+        self._check_length(done)
+        self._tell(self._progress, done)
+        self._rests.release()
+        self._go.acquire()
+        if self._abandoned:
+            raise _Abandoned
+
+    def _check_length(self, seconds: float) -> None:
+        minutes = self._state.settings.limits.audio_minutes
+        if seconds > 60 * minutes:
+            raise TooLongError(
+                tr(
+                    f"запись длиннее {minutes:g} мин; разделите её",
+                    f"the recording is longer than {minutes:g} minutes; split it",
+                )
+            )
+
+    def _report(self, segments: Sequence[Segment]) -> None:
+        self._tell(self._segments, segments)
+
+    def _segments(self, segments: Sequence[Segment]) -> None:
+        if self._on_segments is not None and not self._result.done():
+            self._on_segments(segments)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+    def _progress(self, done: float) -> None:
+        if self._on_progress is not None and not self._result.done():
+            self._on_progress(done)
+
+    def _settle(self, transcript: Transcript | None, error: BaseException | None) -> None:
+        if self._result.done():
+            return
+        if transcript is not None and error is None:
+            self._result.set_result(transcript)
+        else:
+            self._result.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))

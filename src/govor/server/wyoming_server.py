@@ -1,0 +1,272 @@
+"""The Wyoming protocol of Home Assistant: a line of JSON, then data and sound, over TCP.
+
+Each connection may ask what there is (describe), and have commands recognised: transcribe, audio-start,
+audio-chunk, …, audio-stop, and gets a transcript. Events are read here rather than by the wyoming package,
+which believes any length it is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import socket
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from wyoming.asr import Transcript
+from wyoming.event import Event
+from wyoming.info import AsrModel, AsrProgram, Attribution, Info
+from wyoming.ping import Pong
+
+from govor import __version__
+from govor.errors import AudioError, GovorError
+from govor.language import tr
+from govor.server.admission import Refused, client_key
+from govor.server.hints import hotwords_from_prompt
+from govor.server.logs import log_event
+from govor.server.pool import Kind
+from govor.server.settings import is_loopback
+from govor.server.state import ServerState, Wishes
+from govor.server.uploads import UploadJob
+
+_MAX_HEADER = 64 * 1024
+_MAX_DATA = 256 * 1024
+_MAX_PAYLOAD = 1024 * 1024
+# A command, not a lecture.
+_MAX_SECONDS = 300.0
+_SITE = "https://github.com/"
+_WIDTHS: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 4: np.dtype("<i4")}
+
+
+class ProtocolError(GovorError):
+    """The client does not speak Wyoming."""
+
+
+class WyomingServer:
+    """Serves Wyoming on a socket that listens already."""
+
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, listener: socket.socket) -> None:
+        """Begin to serve."""
+        self._server = await asyncio.start_server(self._connected, sock=listener, limit=_MAX_HEADER)
+
+    async def close(self) -> None:
+        """Stop; the connections that are still open are cut."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        try:
+            if len(self._tasks) > self._state.settings.limits.streams:
+                raise ProtocolError(tr("слишком много соединений", "too many connections"))
+            if not self._may_come(address):
+                raise ProtocolError(
+                    tr(
+                        f"{address} не разрешён; разрешить: --wyoming-from",
+                        f"{address} is not allowed; allow it by --wyoming-from",
+                    )
+                )
+            await _Conversation(self._state, client_key(address), reader, writer).run()
+        except (GovorError, Refused) as error:
+            log_event("wyoming_refused", client=address, reason=str(error))
+            self._state.metrics.refused.labels("wyoming").inc()
+            with contextlib.suppress(OSError):
+                await _write(writer, Event("error", {"text": str(error), "code": type(error).__name__}))
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            # The client has gone, or says nothing any more.
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def _may_come(self, address: str) -> bool:
+        if is_loopback(address):
+            return True
+        try:
+            parsed = ipaddress.ip_address(address.split("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(parsed, "ipv4_mapped", None)
+        parsed = mapped or parsed
+        if parsed.is_loopback:
+            return True
+        networks = [ipaddress.ip_network(net, strict=False) for net in self._state.settings.wyoming_from]
+        return any(parsed in network for network in networks)
+
+
+class _Conversation:
+    def __init__(
+        self, state: ServerState, client: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._state = state
+        self._client = client
+        self._reader = reader
+        self._writer = writer
+        self._format = (16000, 2, 1)
+        self._wishes = Wishes()
+        self._sound = bytearray()
+
+    async def run(self) -> None:
+        """Answer events until the client leaves."""
+        limits = self._state.settings.limits
+        while (event := await asyncio.wait_for(read_event(self._reader), limits.idle_seconds)) is not None:
+            data = event.data or {}
+            if event.type == "describe":
+                await _write(self._writer, self._info().event())
+            elif event.type == "ping":
+                await _write(self._writer, Pong(text=data.get("text")).event())
+            elif event.type == "transcribe":
+                self._wishes = _wishes(data)
+            elif event.type == "audio-start":
+                self._sound.clear()
+                self._format = _format(data)
+            elif event.type == "audio-chunk":
+                self._format = _format(data)
+                self._take(event.payload or b"")
+            elif event.type == "audio-stop":
+                await _write(self._writer, Transcript(await self._recognise(), language="ru").event())
+                self._sound.clear()
+            # Whatever else there is belongs to services that we have not announced.
+
+    def _take(self, payload: bytes) -> None:
+        self._sound += payload
+        rate, width, channels = self._format
+        if len(self._sound) > _MAX_SECONDS * rate * width * channels:
+            raise AudioError(
+                tr(f"команда длиннее {_MAX_SECONDS:g} с", f"the command is longer than {_MAX_SECONDS:g} s")
+            )
+
+    async def _recognise(self) -> str:
+        rate, width, channels = self._format
+        whole = len(self._sound) // (width * channels) * width * channels
+        if not whole:
+            return ""
+        samples: NDArray[Any] = np.frombuffer(bytes(self._sound[:whole]), _WIDTHS[width]).reshape(
+            -1, channels
+        )
+        self._state.admission.rate.take(self._client)
+        with self._state.admission.uploads.place(self._client):
+            # Live: somebody stands there waiting for the light.
+            job = UploadJob(
+                self._state,
+                self._client,
+                samples,
+                self._wishes,
+                protocol="wyoming",
+                kind=Kind.LIVE,
+                sample_rate=rate,
+            )
+            transcript = await job.run()
+        said: dict[str, Any] = {"text": transcript.text} if self._state.settings.log_text else {}
+        log_event(
+            "transcribed", client=self._client, protocol="wyoming", audio_seconds=transcript.duration, **said
+        )
+        return transcript.text
+
+    def _info(self) -> Info:
+        attribution = Attribution(name="Govor", url=_SITE)
+        name = self._state.recognizer.model.name if self._state.settings.model is None else "govor"
+        model = AsrModel(
+            name=name.removesuffix(".onnx"),
+            attribution=attribution,
+            installed=True,
+            description=tr("Русская модель Говора", "Govor's Russian model"),
+            version=__version__,
+            languages=["ru"],
+        )
+        program = AsrProgram(
+            name="govor",
+            attribution=attribution,
+            installed=True,
+            description=tr("Распознавание русской речи", "Russian speech recognition"),
+            version=__version__,
+            models=[model],
+        )
+        return Info(asr=[program])
+
+
+async def read_event(reader: asyncio.StreamReader) -> Event | None:
+    """Read one event; None at the end. Raises ProtocolError for what is no event or too large."""
+    try:
+        line = await reader.readline()
+    except ValueError as error:
+        raise ProtocolError(tr("строка заголовка слишком длинна", "the header line is too long")) from error
+    if not line:
+        return None
+    try:
+        header = json.loads(line)
+        kind = header["type"]
+        sizes = [header.get(name) or 0 for name in ("data_length", "payload_length")]
+        data = header.get("data") or {}
+        if not isinstance(kind, str) or not isinstance(data, dict):
+            raise TypeError
+        _check_size(sizes[0], _MAX_DATA)
+        _check_size(sizes[1], _MAX_PAYLOAD)
+        if sizes[0]:
+            data = {**data, **json.loads(await reader.readexactly(sizes[0]))}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ProtocolError(tr("это не событие Wyoming", "this is no Wyoming event")) from error
+    payload = await reader.readexactly(sizes[1]) if sizes[1] else None
+    return Event(kind, data, payload)
+
+
+def _check_size(size: Any, limit: int) -> None:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limit:
+        raise ProtocolError(tr(f"длина {size}: до {limit}", f"length {size}: up to {limit}"))
+
+
+async def _write(writer: asyncio.StreamWriter, event: Event) -> None:
+    data = json.dumps(event.data or {}, ensure_ascii=False).encode()
+    header = {"type": event.type, "version": "1.5.3", "data_length": len(data)}
+    writer.write(json.dumps(header).encode() + b"\n" + data)
+    await asyncio.wait_for(writer.drain(), 30)
+
+
+def _format(data: dict[str, Any]) -> tuple[int, int, int]:
+    rate, width, channels = (data.get(name) for name in ("rate", "width", "channels"))
+    if (
+        not all(isinstance(value, int) for value in (rate, width, channels))
+        or width not in _WIDTHS
+        or not 8000 <= (rate or 0) <= 96_000
+        or not 1 <= (channels or 0) <= 8
+    ):
+        raise AudioError(
+            tr(
+                f"звук {rate} Гц, {width} байт, каналов {channels}: такого не бывает",
+                f"sound of {rate} Hz, {width} bytes, {channels} channels: cannot be used",
+            )
+        )
+    return rate or 0, width or 0, channels or 0
+
+
+def _wishes(data: dict[str, Any]) -> Wishes:
+    """Names and terms that Home Assistant expects become hot words."""
+    language = str(data.get("language") or "ru").lower()
+    if not language.startswith("ru"):
+        raise ProtocolError(
+            tr(f"язык {language}: Говор знает только ru", f"language {language}: Govor knows only ru")
+        )
+    terms = [
+        term
+        for name in ("transcript_names", "transcript_terms")
+        for term in data.get(name) or []
+        if isinstance(term, str)
+    ]
+    return Wishes(hotwords=hotwords_from_prompt("\n".join(terms)))

@@ -1,0 +1,94 @@
+"""What the browser tests stand on: a real server that can be killed, a browser whose microphone is a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import wave
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+SPOKEN = "завтра утром бабушка испечёт пирог с яблоками"
+
+
+class Server:
+    """``govor serve`` in a process of its own."""
+
+    def __init__(self, voice: Path, *options: str, language: str = "en") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._command = [
+            *(sys.executable, "-m", "govor", "serve", "--port", str(self.port), "--voice", str(voice)),
+            *options,
+        ]
+        self._environment = {**os.environ, "GOVOR_LANG": language}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, f"the server ended with {self._process.returncode}"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}health", timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """Kill it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(30)
+
+
+def write_microphone(path: Path, speech: Path) -> None:
+    """Write what the browser hears, over and over: a second of faint noise, the speech, two more seconds."""
+    with wave.open(str(speech)) as sound:
+        rate = sound.getframerate()
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
+    noise = np.random.default_rng(5).normal(0, 12, (3 * rate,))
+    whole = np.concatenate([noise[:rate], samples + np.resize(noise, len(samples)), noise[rate:]])
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(np.clip(whole, -32768, 32767).astype("<i2").tobytes())
+
+
+def browser_arguments(microphone: Path) -> list[str]:
+    """Return Chromium's options for a fake microphone that needs no permission."""
+    return [
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone}",
+        # Containers give little shared memory.
+        "--disable-dev-shm-usage",
+    ]

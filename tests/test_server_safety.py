@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from running_server import MALE, RunningServer, dial, long_speech, pcm, rest_of, running_server
+
+TOKEN = "correct-horse-battery"
+SPEECH = {"file": ("x.wav", MALE.read_bytes())}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    """Small limits, so that they can be met."""
+    with running_server("--max-upload-mb", "1", "--max-minutes", "0.05", "--idle-seconds", "2") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[RunningServer]:
+    """For other machines as well, with a token, and few places."""
+    options = ("--host", "0.0.0.0", "--origin", "https://friend.example", "--client-streams", "2")
+    with running_server(*options, "--requests-per-minute", "60", GOVOR_TOKEN=TOKEN) as running:
+        running.http = f"http://127.0.0.1:{running.port}"
+        yield running
+
+
+def raw(server: RunningServer) -> socket.socket:
+    return socket.create_connection((server.host, server.port), timeout=60)
+
+
+def is_well(server: RunningServer) -> bool:
+    return httpx.get(f"{server.http}/health", timeout=60).json()["status"] == "ok"
+
+
+def govor_serve(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "govor", "serve", *options], capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--host", "0.0.0.0"), "--token"),
+        (("--host", "::"), "--token"),
+        (("--token", "short"), "8"),
+        (("--wyoming", "8000"), "twice"),
+        (("--wyoming-from", "home"), "192.168.1.0/24"),
+        (("--origin", "example.org"), "https://example.org"),
+        (("--model", "/nothing.onnx", "--port", "0"), "/nothing.onnx"),
+    ],
+)
+def test_unsafe_or_senseless_options_are_refused_in_one_line(options: tuple[str, ...], words: str) -> None:
+    result = govor_serve(*options)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert words in line
+
+
+def test_a_port_that_is_taken_is_named(server: RunningServer) -> None:
+    result = govor_serve("--port", str(server.port))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert str(server.port) in line
+
+
+def test_without_the_token_only_health_and_the_page_are_open(locked: RunningServer) -> None:
+    for path, status in (
+        ("/health", 200),
+        ("/v1/models", 401),
+        ("/metrics", 401),
+        ("/docs", 401),
+        ("/x", 401),
+    ):
+        assert httpx.get(locked.http + path).status_code == status, path
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert httpx.get(f"{locked.http}/v1/models", headers=headers).status_code == 200
+    for wrong in (TOKEN[:-1], TOKEN + "x", "x"):
+        answer = httpx.get(f"{locked.http}/v1/models", headers={"authorization": f"Bearer {wrong}"})
+        assert answer.status_code == 401
+    assert httpx.get(f"{locked.http}/v1/models?token={TOKEN}").status_code == 401
+
+
+def status_of(url: str, **headers: str) -> int:
+    async def run() -> int:
+        try:
+            async with dial(url, additional_headers=headers):
+                return 101
+        except InvalidStatus as error:
+            return error.response.status_code
+
+    return asyncio.run(run())
+
+
+def test_a_websocket_shows_its_token_in_a_header_or_the_address(locked: RunningServer) -> None:
+    url = f"ws://127.0.0.1:{locked.port}/v1/stream"
+    assert status_of(url) == 401
+    assert status_of(f"{url}?token=wrong") == 401
+    assert status_of(f"{url}?token={TOKEN}") == 101
+    assert status_of(url, authorization=f"Bearer {TOKEN}") == 101
+    assert status_of(url.replace("/v1/stream", "/vosk")) == 401
+
+
+def test_only_our_own_page_and_those_named_may_open_a_websocket(
+    server: RunningServer, locked: RunningServer
+) -> None:
+    for path in ("/v1/stream", "/vosk"):
+        url = server.ws + path
+        assert status_of(url, origin="https://evil.example") == 403
+        assert status_of(url, origin="null") == 403
+        assert status_of(url, origin=f"http://127.0.0.1:{server.port + 1}") == 403
+        assert status_of(url, origin=server.http) == 101
+    url = f"ws://127.0.0.1:{locked.port}/v1/stream?token={TOKEN}"
+    assert status_of(url, origin="https://friend.example") == 101
+    assert status_of(url, origin="https://friend.example.evil.example") == 403
+
+
+def test_a_page_of_another_site_can_post_nothing(server: RunningServer) -> None:
+    url = f"{server.http}/v1/audio/transcriptions"
+    assert httpx.post(url, files=SPEECH, headers={"origin": "https://evil.example"}).status_code == 403
+
+
+def test_a_name_that_only_points_here_is_not_served(server: RunningServer) -> None:
+    assert httpx.get(f"{server.http}/v1/models", headers={"host": "evil.example"}).status_code == 403
+    assert (
+        httpx.get(f"{server.http}/v1/models", headers={"host": f"localhost:{server.port}"}).status_code == 200
+    )
+
+
+def test_too_large_a_body_is_refused_whether_it_says_its_size_or_not(server: RunningServer) -> None:
+    url = f"{server.http}/v1/audio/transcriptions"
+    large = {"file": ("x.wav", bytes(1_200_000))}
+    assert httpx.post(url, files=large, timeout=60).status_code == 413
+    body = b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\n" + bytes(2_000_000)
+    parts = (body[first : first + 60_000] for first in range(0, len(body), 60_000))
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    # It may hang up while we are still sending; what matters is that it does not take it.
+    with contextlib.suppress(httpx.ReadError, httpx.WriteError):
+        assert httpx.post(url, content=parts, headers=kind, timeout=60).status_code == 413
+    assert is_well(server)
+
+
+def test_too_long_a_recording_is_refused(server: RunningServer) -> None:
+    answer = httpx.post(f"{server.http}/v1/audio/transcriptions", files=SPEECH, timeout=60)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_long")
+
+
+def test_too_large_a_message_closes_the_websocket(server: RunningServer) -> None:
+    async def run() -> int | None:
+        async with dial(f"{server.ws}/v1/stream") as stream:
+            await stream.send(bytes(1_200_000))
+            await stream.wait_closed()
+            return stream.close_code
+
+    assert asyncio.run(run()) == 1009
+
+
+def test_a_client_that_falls_silent_is_ended_but_gets_its_final(server: RunningServer) -> None:
+    async def run() -> list[dict[str, Any]]:
+        async with dial(f"{server.ws}/v1/stream") as stream:
+            await stream.send(pcm(MALE)[0][: 2 * 16000 * 2])
+            return await rest_of(stream)
+
+    rows = asyncio.run(run())
+    kinds = [row["type"] for row in rows]
+    assert kinds[-2:] == ["final", "error"]
+    assert rows[-1]["code"] == "idle"
+
+
+def test_a_client_has_no_more_streams_than_it_may(locked: RunningServer) -> None:
+    async def run() -> dict[str, Any]:
+        url = f"ws://127.0.0.1:{locked.port}/v1/stream?token={TOKEN}"
+        async with dial(url) as first, dial(url) as second:
+            for stream in (first, second):
+                await stream.send('{"type": "start"}')
+                assert json.loads(await stream.recv())["type"] == "ready"
+            async with dial(url) as third:
+                refused: dict[str, Any] = json.loads(await third.recv())
+        async with dial(url) as again:
+            await again.send('{"type": "start"}')
+            assert json.loads(await again.recv())["type"] == "ready"
+        return refused
+
+    assert asyncio.run(run())["code"] == "client_full"
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_again(locked: RunningServer) -> None:
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(headers=headers, timeout=60) as client:
+        answers = [client.get(f"{locked.http}/v1/models") for _ in range(90)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert int(refused[0].headers["retry-after"]) >= 1
+    # Others are not concerned: another address is another client.
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
+    with httpx.Client(headers=headers, transport=elsewhere) as other:
+        assert other.get(f"{locked.http}/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../pyproject.toml",
+        "/..%2f..%2fpyproject.toml",
+        "/%2e%2e/%2e%2e/app.py",
+        "//etc/passwd",
+        "/static/../app.py",
+        "/%00",
+        "/v1/models/..%2f..%2fapp.py",
+        "/C:/Windows/win.ini",
+    ],
+)
+def test_no_path_leads_out_of_the_page(server: RunningServer, path: str) -> None:
+    with raw(server) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        answer = read_all(connection)
+    assert answer.split(b" ")[1] in (b"400", b"404", b"405")
+    assert b"root:" not in answer
+    assert b"import" not in answer
+
+
+def read_all(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while data := connection.recv(65536):
+            answer += data
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\xff\xfe rubbish \r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_malformed_requests_hurt_nobody(server: RunningServer, data: bytes) -> None:
+    with raw(server) as connection:
+        try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        answer = read_all(connection)
+    assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
+    assert b"Traceback" not in answer
+    assert is_well(server)
+
+
+def test_broken_websocket_frames_hurt_nobody(server: RunningServer) -> None:
+    for frame in (b"\xff\xff\xff\xff", b"\x82\x05hello", b"\x81\x82\x00\x00\x00\x00\xff\xfe"):
+        with raw(server) as connection:
+            connection.sendall(
+                b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert connection.recv(4096).startswith(b"HTTP/1.1 101")
+            connection.sendall(frame)
+            assert read_all(connection)[:1] == b"\x88"  # a close frame, then the end
+    assert is_well(server)
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing_behind(
+    server: RunningServer,
+) -> None:
+    head = (
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    for ending in ("half", "whole"):
+        with raw(server) as connection:
+            connection.sendall(
+                head + b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\nRIFF"
+            )
+            if ending == "half":
+                connection.shutdown(socket.SHUT_WR)
+                read_all(connection)
+    deadline = time.monotonic() + 60
+    while uploads(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert uploads(server) == 0
+
+
+def uploads(server: RunningServer) -> float:
+    lines = httpx.get(f"{server.http}/metrics", timeout=60).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("govor_uploads "))
+
+
+def test_a_wyoming_client_that_leaves_in_the_middle_hurts_nobody(server: RunningServer) -> None:
+    host, port = server.wyoming.removeprefix("tcp://").split(":")
+    for data in (b'{"type": "audio-chunk", "payload_length": 50}\nabc', b'{"type": "desc', b""):
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            read_all(connection)
+    assert is_well(server)
+    assert not server.events("RAW")
+
+
+def test_heads_and_bodies_that_drip_are_cut_off_while_others_are_served() -> None:
+    code = """
+from govor.server.logs import write_to_stderr, log_event
+from govor.server.runner import run_server
+from govor.server.settings import Limits, ServerSettings
+write_to_stderr()
+limits = Limits(head_seconds=1.5, body_seconds=1.5, connections=80)
+run_server(ServerSettings(port=0, limits=limits), lambda at: log_event("ready", http=at.http))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        port = int(json.loads(process.stderr.readline())["http"].rsplit(":", 1)[1])
+
+        def drip(number: int) -> float:
+            """Send a byte now and then until the server hangs up; return how long that took."""
+            started = time.monotonic()
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                if number % 2:
+                    connection.sendall(
+                        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                        b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n"
+                    )
+                connection.settimeout(0.3)
+                while time.monotonic() - started < 60:
+                    try:
+                        connection.sendall(b"G")
+                        if not connection.recv(4096):
+                            break
+                    except TimeoutError:
+                        continue
+                    except OSError:
+                        break
+            return time.monotonic() - started
+
+        with ThreadPoolExecutor(40) as threads:
+            dripping = [threads.submit(drip, number) for number in range(40)]
+            while not all(future.done() for future in dripping):
+                assert httpx.get(f"http://127.0.0.1:{port}/health", timeout=60).status_code == 200
+                time.sleep(0.3)
+            # 1.5 s, and what a busy machine adds to it.
+            assert max(future.result() for future in dripping) < 30
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_sigterm_gives_open_streams_their_finals_and_uploads_their_text() -> None:
+    with running_server("--drain-seconds", "120") as server:
+
+        async def run() -> tuple[list[dict[str, Any]], httpx.Response]:
+            async with dial(f"{server.ws}/v1/stream") as stream, httpx.AsyncClient(timeout=120) as client:
+                for _ in range(2):
+                    await stream.send(pcm(MALE)[0])
+                await stream.send('{"type": "flush"}')
+                rows = []
+                while not rows or rows[-1]["type"] != "flush":
+                    rows.append(json.loads(await asyncio.wait_for(stream.recv(), 120)))
+                await stream.send(pcm(MALE)[0])
+                # Long enough to be under way when the signal comes.
+                upload = asyncio.ensure_future(
+                    client.post(f"{server.http}/v1/audio/transcriptions", files={"file": long_speech()})
+                )
+                while "govor_uploads 1.0" not in (await client.get(f"{server.http}/metrics")).text:
+                    assert not upload.done()
+                server.process.terminate()
+                return rows + await rest_of(stream), await upload
+
+        rows, answer = asyncio.run(run())
+        assert server.process.wait(60) == 0
+    assert [row["type"] for row in rows if row["type"] in ("final", "done")][-2:] == ["final", "done"]
+    assert "final" in [row["type"] for row in rows[: [row["type"] for row in rows].index("flush")]]
+    assert answer.status_code == 200
+    assert answer.json()["text"]
+    assert server.events("drained")
+    assert not server.events("RAW")
+
+
+def test_the_vosk_client_gets_its_final_when_the_server_stops() -> None:
+    with running_server() as server:
+
+        async def run() -> tuple[dict[str, Any], int | None]:
+            async with dial(server.vosk) as connection:
+                await connection.send(pcm(MALE)[0])
+                await asyncio.wait_for(connection.recv(), 120)
+                server.process.terminate()
+                final: dict[str, Any] = json.loads(await asyncio.wait_for(connection.recv(), 120))
+                await connection.wait_closed()
+                return final, connection.close_code
+
+        final, code = asyncio.run(run())
+        assert server.process.wait(60) == 0
+    assert final["text"]
+    assert code == 1012
+
+
+def test_wyoming_serves_only_this_machine_and_the_networks_named() -> None:
+    from types import SimpleNamespace
+
+    from govor.server.settings import ServerSettings
+    from govor.server.wyoming_server import WyomingServer
+
+    settings = ServerSettings(wyoming_from=("192.168.1.0/24", "fd00::/8"))
+    server = WyomingServer(SimpleNamespace(settings=settings))  # type: ignore[arg-type]
+    allowed = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.168.1.77", "::ffff:192.168.1.5", "fd12::1"]
+    refused = ["192.168.2.1", "8.8.8.8", "::ffff:8.8.8.8", "fe80::1%eth0", "", "name"]
+    assert [address for address in allowed + refused if server._may_come(address)] == allowed

@@ -1,0 +1,462 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+import jsonschema
+import pytest
+import websockets
+import yaml
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+
+from govor import load_model
+from govor.streaming import Final
+from running_server import FEMALE, MALE, RunningServer, dial, pcm, running_server
+
+ASYNCAPI = yaml.safe_load(files("govor.server").joinpath("asyncapi.yaml").read_text(encoding="utf-8"))
+CHUNK = 3200
+# Seconds; a machine that runs other tests as well may be slow.
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with running_server("--max-minutes", "0.5") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What a stream of the library makes of the male recording and two seconds of silence after it."""
+    sound, rate = pcm(MALE)
+    stream = load_model().stream(sample_rate=rate)
+    events = stream.feed(sound + bytes(2 * 2 * rate)) + stream.finish()
+    return [event.segment.text for event in events if isinstance(event, Final)]
+
+
+def payload(name: str) -> dict[str, Any]:
+    return {**ASYNCAPI["components"]["messages"][name]["payload"], "components": ASYNCAPI["components"]}
+
+
+def check(direction: str, text: str) -> dict[str, Any]:
+    """Check one message against the description; exactly one kind of message fits."""
+    row = json.loads(text)
+    operation = ASYNCAPI["operations"][direction]
+    names = [message["$ref"].rsplit("/", 1)[1] for message in operation["messages"]]
+    fitting = []
+    for name in names:
+        try:
+            jsonschema.validate(row, payload(name))
+        except jsonschema.ValidationError:
+            continue
+        fitting.append(name)
+    assert len(fitting) == 1, (row, fitting)
+    return row
+
+
+class Talk:
+    """A client of /v1/stream that checks every message in both directions."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+        self.heard: list[dict[str, Any]] = []
+
+    async def say(self, **row: Any) -> None:
+        text = json.dumps(row)
+        check("speak", text)
+        await self.socket.send(text)
+
+    async def sound(self, data: bytes) -> None:
+        for first in range(0, len(data), CHUNK):
+            await self.socket.send(data[first : first + CHUNK])
+
+    async def until(self, *types: str) -> dict[str, Any]:
+        while True:
+            row = check("hear", await asyncio.wait_for(self.socket.recv(), PATIENCE))
+            self.heard.append(row)
+            if row["type"] in types:
+                return row
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        return [row for row in self.heard if row["type"] == kind]
+
+
+def test_asyncapi_is_whole_and_every_reference_leads_somewhere(server: RunningServer) -> None:
+    def walk(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for value in node.values():
+                yield from walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from walk(value)
+
+    references = list(walk(ASYNCAPI))
+    assert len(references) > 20
+    for reference in references:
+        found = ASYNCAPI
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+    assert ASYNCAPI["asyncapi"].startswith("3.")
+    for message in ASYNCAPI["components"]["messages"].values():
+        jsonschema.Draft202012Validator.check_schema(message["payload"])
+
+
+def test_a_stream_gives_the_finals_of_the_library_with_word_times(
+    server: RunningServer, said: list[str]
+) -> None:
+    async def run() -> Talk:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            sound, rate = pcm(MALE)
+            await talk.say(type="start", sample_rate=rate)
+            await talk.sound(sound + bytes(2 * 2 * rate))
+            await talk.say(type="end")
+            await talk.until("done")
+            await socket.wait_closed()
+            assert socket.close_code == 1000
+            return talk
+
+    talk = asyncio.run(run())
+    assert [row["text"] for row in talk.all("final")] == said != []
+    words = [word for row in talk.all("final") for word in row["words"]]
+    assert all(first["end"] <= second["start"] + 1e-6 for first, second in pairwise(words))
+    # The recording is 4.168 s long, silence follows it.
+    assert 0 <= words[0]["start"] < words[-1]["end"] <= 4.2
+    assert talk.all("done")[0]["seconds"] == pytest.approx(6.168, abs=0.05)
+
+
+def test_partials_come_while_the_speaker_still_speaks(server: RunningServer) -> None:
+    async def run() -> Talk:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            waiting = asyncio.ensure_future(talk.until("partial"))
+            # As fast as one speaks, on and on without a pause or an end.
+            sound = pcm(FEMALE)[0][: 2 * 16000 * 3]
+            for first in range(0, 2 * 16000 * 29, CHUNK):
+                if waiting.done():
+                    break
+                await socket.send((sound * 2)[first % len(sound) :][:CHUNK])
+                await asyncio.sleep(CHUNK / 2 / 16000)
+            await waiting
+            return talk
+
+    talk = asyncio.run(run())
+    assert [row["type"] for row in talk.heard] == ["ready", "partial"]
+    assert talk.heard[1]["text"]
+
+
+def test_partials_can_be_left_out(server: RunningServer) -> None:
+    async def run() -> Talk:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            await talk.say(type="start", partials=False)
+            await talk.sound(pcm(MALE)[0])
+            await talk.say(type="end")
+            await talk.until("done")
+            return talk
+
+    talk = asyncio.run(run())
+    assert talk.all("partial") == []
+    assert len(talk.all("final")) >= 1
+
+
+def test_flush_finishes_the_open_utterance_and_reset_forgets_it(server: RunningServer) -> None:
+    async def run() -> tuple[Talk, int]:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            sound = pcm(MALE)[0]
+            await talk.sound(sound)
+            await talk.say(type="flush")
+            await talk.until("flush")
+            before = len(talk.all("final"))
+            await talk.sound(sound)
+            await talk.say(type="reset")
+            await talk.until("reset")
+            await talk.say(type="end")
+            await talk.until("done")
+            return talk, before
+
+    talk, before = asyncio.run(run())
+    assert before >= 1
+    assert len(talk.all("final")) == before
+
+
+def test_a_stream_of_another_rate_hot_words_alternatives_and_finished_text(server: RunningServer) -> None:
+    import numpy as np
+
+    from govor.audio import from_array
+
+    sound, rate = pcm(MALE)
+    samples = from_array(np.frombuffer(sound, "<i2"), rate, 48_000).samples
+    loud = (samples * 32767).astype("<i2").tobytes()
+
+    async def run() -> Talk:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            await talk.say(
+                type="start", sample_rate=48_000, hotwords=["бабушка"], alternatives=3, format_text=True
+            )
+            await talk.sound(loud)
+            await talk.say(type="end")
+            await talk.until("done")
+            return talk
+
+    final = asyncio.run(run()).all("final")[0]
+    assert 1 <= len(final["alternatives"]) <= 3
+    assert final["alternatives"][0]["text"] == final["text"]
+    assert final["finished"][0].isupper()
+    assert "бабушка" in final["text"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "code", "close"),
+    [
+        (["{"], "bad_message", 1007),
+        (['"start"'], "bad_message", 1007),
+        (['{"type": "dance"}'], "bad_message", 1007),
+        (['{"type": "start", "sample_rate": 4}'], "bad_message", 1007),
+        (['{"type": "start", "volume": 11}'], "bad_message", 1007),
+        (['{"type": "start"}', '{"type": "start"}'], "bad_message", 1008),
+        (['{"type": "start", "hotwords": ["GPT"]}', b"\0\0"], "bad_request", 1007),
+        (['{"type": "start", "phrases": ["(а"]}', b"\0\0"], "bad_request", 1007),
+        (["[" * 100_000], "bad_message", 1007),
+    ],
+)
+def test_a_wrong_message_gets_one_error_and_the_close_code(
+    server: RunningServer, messages: list[str | bytes], code: str, close: int
+) -> None:
+    async def run() -> tuple[dict[str, Any], int | None]:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            for message in messages:
+                await socket.send(message)
+            error = await talk.until("error")
+            await socket.wait_closed()
+            return error, socket.close_code
+
+    error, closed = asyncio.run(run())
+    assert (error["code"], closed) == (code, close)
+
+
+def test_a_stream_that_is_too_long_is_ended(server: RunningServer) -> None:
+    async def run() -> dict[str, Any]:
+        async with dial(f"{server.ws}/v1/stream") as socket:
+            talk = Talk(socket)
+            await talk.sound(bytes(2 * 16000 * 31))
+            return await talk.until("error")
+
+    assert asyncio.run(run())["code"] == "too_long"
+
+
+class _File:
+    """What the Vosk client takes for ffmpeg's standard output."""
+
+    def __init__(self, data: bytes) -> None:
+        self.stdout = self
+        self._data = data
+
+    async def read(self, size: int) -> bytes:
+        data, self._data = self._data[:size], self._data[size:]
+        return data
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the vosk package has no wheel for every Mac")
+@pytest.mark.parametrize("beside", [True, False])
+def test_the_client_of_the_vosk_package_gets_the_text(
+    server: RunningServer, said: list[str], beside: bool
+) -> None:
+    transcriber = pytest.importorskip("vosk.transcriber.transcriber")
+    # Its constructor would download a model of Vosk's.
+    client = transcriber.Transcriber.__new__(transcriber.Transcriber)
+    client.args = Namespace(server=server.vosk if beside else f"{server.ws}/vosk", output_type="txt")
+    sound, rate = pcm(MALE)
+    result, size = asyncio.run(client.recognize_stream_server(_File(sound + bytes(2 * 2 * rate))))
+    assert size == len(sound) + 4 * rate
+    assert client.format_result(result).split() == " ".join(said).split()
+    client.args.output_type = "srt"
+    assert "-->" in client.format_result(result)
+
+
+def vosk_talk(server: RunningServer, config: dict[str, Any] | None, sound: bytes, last: str) -> list[Any]:
+    async def run() -> list[Any]:
+        answers = []
+        async with dial(server.vosk) as socket:
+            if config is not None:
+                await socket.send(json.dumps({"config": config}))
+            for first in range(0, len(sound), 8000):
+                await socket.send(sound[first : first + 8000])
+                answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+            await socket.send(last)
+            answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+        return answers
+
+    return asyncio.run(run())
+
+
+def test_vosk_words_have_the_four_fields_and_every_message_one_answer(server: RunningServer) -> None:
+    sound = pcm(MALE)[0]
+    answers = vosk_talk(server, {"sample_rate": 16000, "words": True}, sound, '{"eof" : 1}')
+    assert len(answers) == -(-len(sound) // 8000) + 1
+    assert all(row.keys() in ({"partial"}, {"text"}, {"result", "text"}) for row in answers)
+    words = [word for row in answers for word in row.get("result", [])]
+    assert words
+    assert all(word.keys() == {"conf", "start", "end", "word"} for word in words)
+    assert " ".join(word["word"] for word in words) == " ".join(
+        row["text"] for row in answers if row.get("text")
+    )
+
+
+def test_vosk_without_words_gives_the_text_alone(server: RunningServer) -> None:
+    answers = vosk_talk(server, {"sample_rate": 16000.0, "words": False}, pcm(MALE)[0], '{"eof" : 1}')
+    assert {key for row in answers for key in row} == {"partial", "text"}
+    assert any(row.get("text") for row in answers)
+
+
+def test_vosk_alternatives_replace_the_text(server: RunningServer) -> None:
+    last = vosk_talk(server, {"max_alternatives": 3}, pcm(MALE)[0], '{"eof" : 1}')[-1]
+    assert last.keys() == {"alternatives"}
+    assert 1 <= len(last["alternatives"]) <= 3
+    assert last["alternatives"][0].keys() == {"confidence", "text", "result"}
+
+
+def test_vosk_phrase_list_hears_only_its_phrases(server: RunningServer) -> None:
+    phrases = ["завтра утром бабушка испечёт пирог с яблоками", "включи свет", "[unk]"]
+    last = vosk_talk(server, {"phrase_list": phrases}, pcm(MALE)[0], '{"eof" : 1}')[-1]
+    assert last["text"].replace("ё", "е") == "завтра утром бабушка испечет пирог с яблоками"
+    assert vosk_talk(server, {"phrase_list": phrases[1:]}, pcm(MALE)[0], '{"eof" : 1}')[-1]["text"] == ""
+
+
+def test_vosk_reset_gives_the_result_and_begins_anew(server: RunningServer) -> None:
+    async def run() -> list[Any]:
+        answers = []
+        async with dial(server.vosk) as socket:
+            for message in (pcm(MALE)[0], '{"reset" : 1}', bytes(8000), '{"eof" : 1}'):
+                await socket.send(message)
+                answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+        return answers
+
+    answers = asyncio.run(run())
+    assert "partial" in answers[0]
+    assert answers[1]["text"]
+    assert answers[2:] == [{"partial": ""}, {"text": ""}]
+
+
+def test_vosk_eof_without_sound_gives_an_empty_text(server: RunningServer) -> None:
+    assert vosk_talk(server, None, b"", '{"eof" : 1}') == [{"text": ""}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["{", "[]", '{"config": 7}', '{"config": {"sample_rate": "x"}}', '{"config": {"sample_rate": 1}}'],
+)
+def test_vosk_closes_on_what_it_cannot_use(server: RunningServer, message: str) -> None:
+    async def run() -> int | None:
+        async with dial(server.vosk) as socket:
+            await socket.send(message)
+            with pytest.raises(websockets.ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), PATIENCE)
+            return socket.close_code
+
+    assert asyncio.run(run()) == 1007
+
+
+def wyoming_talk(server: RunningServer, *events: Event, answers: int = 1) -> list[Event]:
+    async def run() -> list[Event]:
+        async with AsyncClient.from_uri(server.wyoming) as client:
+            for event in events:
+                await client.write_event(event)
+            got = [await asyncio.wait_for(client.read_event(), PATIENCE) for _ in range(answers)]
+            return [event for event in got if event is not None]
+
+    return asyncio.run(run())
+
+
+def wyoming_command(sound: bytes, rate: int, width: int = 2, channels: int = 1) -> list[Event]:
+    chunks = [sound[first : first + 2048] for first in range(0, len(sound), 2048)]
+    return [
+        Transcribe(language="ru").event(),
+        AudioStart(rate, width, channels).event(),
+        *(AudioChunk(rate, width, channels, chunk).event() for chunk in chunks),
+        AudioStop().event(),
+    ]
+
+
+def test_wyoming_describes_one_russian_program(server: RunningServer) -> None:
+    (answer,) = wyoming_talk(server, Describe().event())
+    (program,) = Info.from_event(answer).asr
+    assert program.installed
+    assert [model.languages for model in program.models] == [["ru"]]
+
+
+def test_wyoming_gives_the_text_that_the_library_gives(server: RunningServer) -> None:
+    expected = load_model().transcribe(MALE).text
+    (answer,) = wyoming_talk(server, *wyoming_command(*pcm(MALE)))
+    assert Transcript.from_event(answer).text == expected != ""
+
+
+def test_wyoming_takes_stereo_of_32_bits_at_48_khz(server: RunningServer) -> None:
+    import numpy as np
+
+    from govor.audio import from_array
+
+    sound, rate = pcm(MALE)
+    samples = from_array(np.frombuffer(sound, "<i2"), rate, 48_000).samples
+    wide = np.repeat((samples * 2**30).astype("<i4")[:, None], 2, axis=1).tobytes()
+    (answer,) = wyoming_talk(server, *wyoming_command(wide, 48_000, 4, 2))
+    assert "бабушка" in Transcript.from_event(answer).text
+
+
+def test_wyoming_recognises_command_after_command_on_one_connection(server: RunningServer) -> None:
+    command = wyoming_command(*pcm(MALE))
+    answers = wyoming_talk(server, *command, *command, Ping(text="x").event(), answers=3)
+    assert len({Transcript.from_event(answer).text for answer in answers[:2]}) == 1
+    assert Pong.from_event(answers[2]).text == "x"
+
+
+def test_wyoming_without_sound_gives_an_empty_text(server: RunningServer) -> None:
+    (answer,) = wyoming_talk(server, AudioStart(16000, 2, 1).event(), AudioStop().event())
+    assert Transcript.from_event(answer).text == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"no json\n",
+        b"[1]\n",
+        b'{"type": 7}\n',
+        b'{"type": "audio-chunk", "payload_length": 99999999999}\n',
+        b'{"type": "audio-chunk", "data_length": -5}\n',
+        b'{"type": "audio-start", "data": {"rate": 1, "width": 2, "channels": 1}}\n',
+        b'{"type": "audio-start", "data": {"rate": 16000, "width": 3, "channels": 1}}\n',
+        b'{"type": "transcribe", "data": {"language": "en"}}\n',
+        b"x" * 200_000,
+    ],
+)
+def test_wyoming_answers_nonsense_with_an_error_and_hangs_up(server: RunningServer, line: bytes) -> None:
+    async def run() -> bytes:
+        host, port = server.wyoming.removeprefix("tcp://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(line)
+        try:
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+        except ConnectionResetError:
+            # What it did not read is thrown away with the connection, and our answer with it.
+            answer = b'{"type": "error"'
+        writer.close()
+        return answer
+
+    assert asyncio.run(run()).startswith(b'{"type": "error"')
+    assert wyoming_talk(server, Ping(text="alive").event())
