@@ -156,7 +156,7 @@ def test_jsonl_is_one_object_a_file_with_the_path_as_it_was_given(
     assert run(["transcribe", "good.wav", "./b [x].wav", "--format", "jsonl", "-m", model, "-q"]) == 0
     out, err = capsys.readouterr()
     rows = [json.loads(line) for line in out.splitlines()]
-    assert [list(row)[:4] for row in rows] == [["audio_filepath", "duration", "text", "segments"]] * 2
+    assert [list(row)[1:5] for row in rows] == [["audio_filepath", "duration", "text", "segments"]] * 2
     assert [row["audio_filepath"] for row in rows] == ["good.wav", "./b [x].wav"]
     assert [row["duration"] for row in rows] == [1.0, 2.0]
     assert err == ""

@@ -104,7 +104,10 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     # Errors arrive as exceptions; on stderr they would only be noise.
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Its fallback would print to standard output and try the same again.
+        session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     # onnxruntime has a dozen unrelated exception classes.
     except Exception as error:
         raise _broken(name, error) from error
@@ -160,7 +163,10 @@ def _broken(name: str, error: Exception) -> ModelError:
 
 
 def _metadata(session: Any, name: str) -> dict[str, Any]:
-    raw = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    try:
+        raw = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    except UnicodeDecodeError as error:
+        raise _broken(name, error) from error
     names = {node.name for node in session.get_inputs()} | {node.name for node in session.get_outputs()}
     missing = {"features", "feature_lengths", "log_probs", "log_probs_lengths"} - names
     if raw is None or missing:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from govor.cli import corpus_export
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Model, Quiet, example
 from govor.errors import ManifestError, ModelNotFoundError
@@ -18,6 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help=tr("Посмотреть, что в корпусе.", "Look at what is in a corpus."),
 )
+
+app.command("export", help=corpus_export.HELP)(corpus_export.export)
 
 AUDIT_HELP = example(
     "Проверить корпус: длительности, громкость, перегруз, тишина, темп, подозрительные тексты. Отчёт — одна "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from govor.cli import prepare_cuts, prepare_shards, prepare_synthetic
+from govor.cli import prepare_cuts, prepare_import, prepare_shards, prepare_synthetic
 from govor.cli.console import ExitCode, Terminal
+from govor.cli.dropped_rows import show_dropped
 from govor.cli.options import Quiet, example
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
@@ -28,6 +28,7 @@ app.command("synthetic", help=prepare_synthetic.SYNTHETIC_HELP)(prepare_syntheti
 app.command("features", help=prepare_synthetic.FEATURES_HELP)(prepare_synthetic.features)
 app.command("cuts", help=prepare_cuts.CUTS_HELP)(prepare_cuts.cuts)
 app.command("shards", help=prepare_shards.HELP)(prepare_shards.shards)
+prepare_import.register(app)
 
 SPHINX_HELP = example(
     "Прочитать корпус признаков CMU Sphinx: feat/…/*.mfc и etc/PROMPTS_all.",
@@ -65,7 +66,7 @@ def sphinx(
     with (output / "dropped.jsonl").open("w", encoding="utf-8", errors="replace") as stream:
         for drop in prepared.dropped:
             stream.write(json.dumps({"id": drop.id, "reason": drop.reason}, ensure_ascii=False) + "\n")
-    _show_dropped(output, len(prepared.dropped), terminal)
+    show_dropped(output, len(prepared.dropped), terminal)
     hours = sum(u.duration for u in prepared.utterances) / 3600
     speakers = len({u.speaker for u in prepared.utterances})
     terminal.say(
@@ -114,7 +115,7 @@ def voxforge(
     terminal = Terminal(quiet)
     with terminal.progress(tr("чтение корпуса", "reading the corpus")) as update:
         done = prepare_voxforge(corpus, output, SplitRule(seed=seed), update)
-    _show_dropped(output, done.num_dropped, terminal)
+    show_dropped(output, done.num_dropped, terminal)
     rates = ", ".join(
         tr(f"{rate} Гц — {count}", f"{count} at {rate} Hz") for rate, count in done.rates.items()
     )
@@ -141,16 +142,6 @@ def voxforge(
             )
         )
     return ExitCode.FINE if done.num_utterances else ExitCode.SOME_FAILED
-
-
-def _show_dropped(output: Path, num_dropped: int, terminal: Terminal) -> None:
-    shown = 10
-    with (output / "dropped.jsonl").open(encoding="utf-8") as stream:
-        for line in islice(stream, shown):
-            drop = json.loads(line)
-            terminal.warn(f"{drop['id']}: {drop['reason']}")
-    if num_dropped > shown:
-        terminal.warn(tr(f"и ещё {num_dropped - shown}", f"and {num_dropped - shown} more"))
 
 
 def _read_splits(path: Path) -> dict[str, list[str]]:

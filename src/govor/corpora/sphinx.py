@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from govor.config import FEATURE_PRESETS
+from govor.corpora.dropped import Dropped
 from govor.errors import GovorError, InputNotFoundError, ManifestError
 from govor.features import load_features
 from govor.language import tr
@@ -23,14 +24,6 @@ _PROMPT = re.compile(r"<s>(?P<text>.*)</s>\s*\((?P<id>[^()]+)\)\s*")
 # Pauses and noises: <sil>, <um>, <h>, <l>.
 _FILLER = re.compile(r"<[^<>]*>")
 _DATED = re.compile(r"(?P<user>.+?)-\d{8}(-[^-]+)?")
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Something in a corpus that cannot be used, and why."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,26 @@ A submission is a folder ``NAME`` with ``wav`` or ``flac``, and ``etc`` with pro
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
-from govor.corpora.lengths import measure_length
+from govor.corpora.checking import check_recording, check_tempo, check_text
+from govor.corpora.dropped import Dropped
+from govor.corpora.importing import written_together
 from govor.corpora.speaker_table import SpeakerTable
-from govor.corpora.sphinx import Dropped, speaker_of
+from govor.corpora.sphinx import speaker_of
 from govor.corpora.splits import PARTS, SplitRule
 from govor.corpora.submission import Prompts, Readme, read_prompts, read_readme, recording_id
 from govor.errors import GovorError, InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
-from govor.text import is_speakable, normalize
 
 # In this order: of two recordings of one id the first counts.
 _AUDIO_FOLDERS = ("wav", "flac")
 _AUDIO_SUFFIXES = (".wav", ".flac")
-_LOWEST_RATE = 8000
-# Nobody speaks so fast; the text belongs to another recording, or this one is cut.
-_MOST_LETTERS_A_SECOND = 40.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def prepare_voxforge(
     seconds = 0.0
     rates: Counter[int] = Counter()
     names = ["manifest.jsonl", "dropped.jsonl", "speakers.tsv", *(f"{part}.jsonl" for part in PARTS)]
-    with _written_together(output, names) as files:
+    with written_together(output, names) as files:
         for submission in submissions:
             for utterance in submission.utterances:
                 line = utterance.to_json(output) + "\n"
@@ -120,25 +116,6 @@ def prepare_voxforge(
         parts,
         dict(sorted(rates.items())),
     )
-
-
-@contextlib.contextmanager
-def _written_together(output: Path, names: list[str]) -> Iterator[dict[str, TextIO]]:
-    output.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        files: dict[str, TextIO] = {
-            # The name of a dropped file may be no UTF-8.
-            name: stack.enter_context((output / f"{name}.part").open("w", encoding="utf-8", errors="replace"))
-            for name in names
-        }
-        try:
-            yield files
-        except BaseException:
-            for name in names:
-                (output / f"{name}.part").unlink(missing_ok=True)
-            raise
-    for name in names:
-        (output / f"{name}.part").replace(output / name)
 
 
 def _find_submissions(corpus: Path) -> list[Path]:
@@ -211,35 +188,9 @@ def _utterance(submission: Submission, path: Path, key: str, label: str, prompts
         raise ManifestError(tr("к записи нет текста", "a recording without a prompt"))
     if key in prompts.ambiguous:
         raise ManifestError(tr("у id два разных текста", "two different texts for this id"))
-    if not is_speakable(raw):
-        raise ManifestError(
-            tr(
-                f"в тексте цифры, латиница или ни одной буквы: {raw!r}",
-                f"digits, Latin letters or no letters in the text: {raw!r}",
-            )
-        )
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ManifestError(tr("имя файла не UTF-8", "the file's name is not UTF-8")) from error
-    if not path.stat().st_size:
-        raise ManifestError(tr("пустой файл (0 байт)", "an empty file (0 bytes)"))
-    length = measure_length(path)
-    if length.sample_rate < _LOWEST_RATE:
-        raise ManifestError(
-            tr(
-                f"{length.sample_rate} Гц, а нужно хотя бы {_LOWEST_RATE}",
-                f"{length.sample_rate} Hz, at least {_LOWEST_RATE} are needed",
-            )
-        )
-    text = normalize(raw)
-    if len(text) > length.duration * _MOST_LETTERS_A_SECOND:
-        raise ManifestError(
-            tr(
-                f"{length.duration:.2f} с мало для {len(text)} букв",
-                f"{length.duration:.2f} s are too few for {len(text)} letters",
-            )
-        )
+    text = check_text(raw)
+    length = check_recording(path)
+    check_tempo(text, length.duration)
     submission.rates[length.sample_rate] += 1
     return Utterance(
         id=label, duration=length.duration, text=text, speaker=submission.speaker, audio_filepath=path

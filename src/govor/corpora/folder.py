@@ -1,0 +1,83 @@
+"""A plain folder of recordings, each with its text in a ``.txt`` file of the same name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from govor.corpora.dropped import Dropped
+from govor.corpora.importing import Corpus, Row
+from govor.corpora.submission import decode_text
+from govor.errors import InputNotFoundError
+from govor.language import tr
+
+_SUFFIXES = frozenset((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".amr", ".webm"))
+# A folder so named holds one kind of file, not one person's recordings.
+_KINDS = frozenset(
+    ("wav", "wavs", "audio", "sound", "clips", "flac", "mp3", "recordings", "train", "dev", "test")
+)
+_TEXT_FOLDERS = ("txt", "text", "texts", "transcripts")
+_LONGEST_TEXT = 100_000
+
+
+def read_folder(corpus: Path, speakers: bool = True) -> Corpus:
+    """Read ``NAME.wav`` (or any other kind) with ``NAME.txt`` beside it or in a folder ``txt`` next to its.
+
+    With `speakers` the innermost folder under `corpus` that is not called ``wav``, ``audio`` and the like is
+    the speaker's name. Recordings right in `corpus` have no speaker. Texts may be in any Russian encoding.
+    Raises InputNotFoundError if there is no recording.
+    """
+    if not corpus.is_dir():
+        raise InputNotFoundError(tr(f"нет папки {corpus}", f"no folder {corpus}"))
+    total = sum(1 for _ in _recordings(corpus))
+    if not total:
+        raise InputNotFoundError(
+            tr(
+                f"{corpus}: нет записей; нужны пары ИМЯ.wav и ИМЯ.txt",
+                f"{corpus}: no recordings; pairs of NAME.wav and NAME.txt are needed",
+            )
+        )
+    return Corpus(_rows(corpus, speakers), total)
+
+
+def _recordings(corpus: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(corpus):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in _SUFFIXES:
+                yield Path(root) / name
+
+
+def _rows(corpus: Path, speakers: bool) -> Iterator[Row | Dropped]:
+    for path in _recordings(corpus):
+        name = path.relative_to(corpus)
+        text = _text_of(path)
+        if text is None:
+            reason = tr(
+                f"нет текста: положите рядом {path.stem}.txt", f"no text: put {path.stem}.txt beside it"
+            )
+            yield Dropped(name.as_posix(), reason)
+            continue
+        people = [part for part in name.parts[:-1] if part.lower() not in _KINDS]
+        yield Row(
+            id=name.with_suffix("").as_posix() if _is_only(path) else name.as_posix(),
+            audio=path,
+            text=text,
+            speaker=people[-1] if speakers and people else "",
+        )
+
+
+def _is_only(path: Path) -> bool:
+    """Tell whether no other recording has the same name with another suffix."""
+    return not any(path.with_suffix(suffix).exists() for suffix in _SUFFIXES if suffix != path.suffix)
+
+
+def _text_of(path: Path) -> str | None:
+    places = [path.with_suffix(".txt"), path.with_name(path.name + ".txt")]
+    places += [path.parent.parent / name / f"{path.stem}.txt" for name in _TEXT_FOLDERS]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        return None
+    with found.open("rb") as stream:
+        return decode_text(stream.read(_LONGEST_TEXT)).strip()

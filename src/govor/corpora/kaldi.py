@@ -1,0 +1,121 @@
+"""Kaldi data directories: ``wav.scp``, ``text``, and where they are there ``utt2spk`` and ``segments``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from govor.corpora.dropped import Dropped
+from govor.corpora.importing import Corpus, Row
+from govor.corpora.tables import count_lines, read_lines
+from govor.errors import InputNotFoundError
+from govor.language import tr
+
+
+def read_kaldi(corpus: Path) -> Corpus:
+    """Read a data directory. Without ``utt2spk`` nothing is known of speakers.
+
+    Pipes in ``wav.scp`` are programs; they are not run, and their utterances are dropped. Relative paths
+    count from the folder that Kaldi was started in, so the directory, the ones above it and the
+    current one are tried. Raises InputNotFoundError without ``wav.scp`` or ``text``.
+    """
+    for name in ("wav.scp", "text"):
+        if not _file(corpus, name).is_file():
+            raise InputNotFoundError(
+                tr(
+                    f"{corpus}: нет {name}; каталог Kaldi состоит из wav.scp и text",
+                    f"{corpus}: no {name}; a Kaldi directory consists of wav.scp and text",
+                )
+            )
+    return Corpus(_rows(corpus), count_lines(_file(corpus, "text")))
+
+
+def _file(corpus: Path, name: str) -> Path:
+    packed = corpus / f"{name}.gz"
+    return packed if packed.is_file() else corpus / name
+
+
+def _rows(corpus: Path) -> Iterator[Row | Dropped]:
+    dropped: list[Dropped] = []
+    recordings = _table(_file(corpus, "wav.scp"), dropped)
+    speakers = _table(_file(corpus, "utt2spk"), dropped)
+    segments = _table(_file(corpus, "segments"), dropped)
+    yield from dropped
+    durations = {} if segments else _table(_file(corpus, "utt2dur"), [])
+    for item in read_lines(_file(corpus, "text")):
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        _, line = item
+        name, _, text = line.strip().partition(" ")
+        recording, start, duration = name, None, _number(durations.get(name, ""))
+        if segments:
+            span = segments.get(name, "").split()
+            times = [_number(cell) for cell in span[1:3]]
+            if len(times) < 2 or times[0] is None or times[1] is None or not times[0] < times[1]:
+                yield Dropped(
+                    name,
+                    tr(
+                        "нет строки «запись начало конец» в segments",
+                        "no line «recording start end» in segments",
+                    ),
+                )
+                continue
+            recording, start, duration = span[0], times[0], times[1] - times[0]
+        source = recordings.get(recording)
+        if source is None:
+            yield Dropped(
+                name, tr(f"нет записи {recording} в wav.scp", f"no recording {recording} in wav.scp")
+            )
+        elif source.endswith("|"):
+            yield Dropped(
+                name,
+                tr(
+                    f"в wav.scp команда, а не файл: {source[:80]}; сохраните её вывод в файл",
+                    f"a command, not a file, in wav.scp: {source[:80]}; save its output to a file",
+                ),
+            )
+        else:
+            yield Row(
+                id=name,
+                audio=_place(corpus, source),
+                text=text,
+                speaker=speakers.get(name, ""),
+                duration=duration,
+                start=start,
+            )
+
+
+def _table(path: Path, dropped: list[Dropped]) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    found: dict[str, str] = {}
+    for item in read_lines(path):
+        if isinstance(item, Dropped):
+            dropped.append(item)
+            continue
+        place, line = item
+        name, _, rest = line.strip().partition(" ")
+        if not rest.strip():
+            dropped.append(Dropped(place, tr("в строке одно слово", "the line has one word only")))
+            continue
+        found[name] = rest.strip()
+    return found
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None
+
+
+def _place(corpus: Path, name: str) -> Path:
+    path = Path(name)
+    if path.is_absolute() or "\0" in name:
+        return path
+    for folder in (corpus, *list(corpus.resolve().parents)[:3], Path.cwd()):
+        if (folder / path).is_file():
+            return folder / path
+    return corpus / path

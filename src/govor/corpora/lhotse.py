@@ -1,0 +1,135 @@
+"""lhotse manifests: ``cuts.jsonl[.gz]``, or ``recordings`` and ``supervisions``; read without lhotse.
+
+The fields are those of lhotse 1.33 (``lhotse.cut.MonoCut``, ``lhotse.Recording``,
+``lhotse.SupervisionSegment``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from govor.corpora.dropped import Dropped
+from govor.corpora.importing import Corpus, Row
+from govor.corpora.tables import count_lines, read_json_lines
+from govor.errors import InputNotFoundError
+from govor.language import tr
+
+_ROUNDING_SECONDS = 0.02
+
+
+def read_lhotse(corpus: Path) -> Corpus:
+    """Read cuts, or recordings with supervisions, of a folder; or the file of cuts that is named.
+
+    Every supervision with a text is an utterance; one that does not cover its recording is cut out of it.
+    Recordings must be files. Raises InputNotFoundError if there are no such manifests.
+    """
+    cuts = corpus if corpus.is_file() else _manifest(corpus, "cuts")
+    if cuts is not None:
+        return Corpus(_from_cuts(cuts), count_lines(cuts))
+    recordings, supervisions = _manifest(corpus, "recordings"), _manifest(corpus, "supervisions")
+    if recordings is None or supervisions is None:
+        raise InputNotFoundError(
+            tr(
+                f"{corpus}: нет cuts.jsonl.gz, ни пары recordings.jsonl.gz и supervisions.jsonl.gz",
+                f"{corpus}: neither cuts.jsonl.gz, nor recordings.jsonl.gz with supervisions.jsonl.gz",
+            )
+        )
+    return Corpus(_from_supervisions(recordings, supervisions), count_lines(supervisions))
+
+
+def _manifest(folder: Path, kind: str) -> Path | None:
+    names = (f"{kind}.jsonl.gz", f"{kind}.jsonl")
+    exact = [folder / name for name in names if (folder / name).is_file()]
+    # Recipes of lhotse add the corpus and the part: librispeech_cuts_train.jsonl.gz.
+    named = sorted(path for path in folder.glob(f"*{kind}*.jsonl*") if path.suffix in (".gz", ".jsonl"))
+    return next(iter(exact or named), None)
+
+
+def _from_cuts(path: Path) -> Iterator[Row | Dropped]:
+    for item in read_json_lines(path):
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        place, cut = item
+        name = str(cut.get("id") or place)
+        try:
+            yield from _rows_of_cut(cut, name, path.parent)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            yield Dropped(name, _malformed(error))
+
+
+def _rows_of_cut(cut: dict[str, Any], name: str, folder: Path) -> Iterator[Row | Dropped]:
+    if cut.get("type", "MonoCut") != "MonoCut":
+        kind = cut["type"]
+        reason = tr(
+            f"{kind} не запись, а смесь; сохраните её звук: cuts.save_audios",
+            f"{kind} is a mixture, not a recording; save its audio: cuts.save_audios",
+        )
+        yield Dropped(name, reason)
+        return
+    supervisions = cut.get("supervisions") or []
+    if not supervisions:
+        yield Dropped(name, tr("нет supervisions: нечего учить", "no supervisions: nothing to learn"))
+    for supervision in supervisions:
+        # A cut of one utterance keeps its own name: lhotse calls the pieces of others after the supervision.
+        label = name if len(supervisions) == 1 else str(supervision["id"])
+        start = float(cut["start"]) + float(supervision["start"])
+        yield _row(label, cut["recording"], supervision, start, folder)
+
+
+def _from_supervisions(recordings: Path, supervisions: Path) -> Iterator[Row | Dropped]:
+    known: dict[str, dict[str, Any]] = {}
+    for item in read_json_lines(recordings):
+        if isinstance(item, Dropped):
+            yield item
+        else:
+            known[str(item[1].get("id"))] = item[1]
+    for item in read_json_lines(supervisions):
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        place, supervision = item
+        name = str(supervision.get("id") or place)
+        recording = known.get(str(supervision.get("recording_id")))
+        if recording is None:
+            yield Dropped(name, tr("нет такой записи в recordings", "no such recording in recordings"))
+            continue
+        try:
+            yield _row(name, recording, supervision, float(supervision["start"]), supervisions.parent)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            yield Dropped(name, _malformed(error))
+
+
+def _row(
+    name: str, recording: dict[str, Any], supervision: dict[str, Any], start: float, folder: Path
+) -> Row | Dropped:
+    text = supervision.get("text")
+    if not isinstance(text, str) or not text.strip():
+        return Dropped(name, tr("нет text", "no text"))
+    sources = recording["sources"]
+    if len(sources) != 1 or sources[0]["type"] != "file":
+        kinds = ", ".join(str(source["type"]) for source in sources)
+        return Dropped(
+            name,
+            tr(f"источник записи {kinds}, а нужен file", f"the recording is of {kinds}, a file is needed"),
+        )
+    path = Path(str(sources[0]["source"]))
+    if not path.is_absolute() and (folder / path).is_file():
+        path = folder / path
+    duration = float(supervision["duration"])
+    whole = start < _ROUNDING_SECONDS and abs(duration - float(recording["duration"])) < _ROUNDING_SECONDS
+    return Row(
+        id=name,
+        audio=path,
+        text=text,
+        speaker=str(supervision.get("speaker") or ""),
+        duration=duration,
+        start=None if whole else max(start, 0.0),
+    )
+
+
+def _malformed(error: Exception) -> str:
+    found = f"{type(error).__name__}: {error}"
+    return tr(f"строка не как у lhotse ({found})", f"the line is not as lhotse writes it ({found})")

@@ -1,0 +1,1 @@
+"""Doors to other runtimes: folders in which a model of Govor loads elsewhere, unchanged."""
