@@ -36,7 +36,7 @@ from govor.model import AcousticNetwork, flushed_denormals
 from govor.ranks import RankLostError, Ranks
 from govor.text import Alphabet
 from govor.training_report import EpochReport, Example, spread, tensorboard_writer, write_report
-from govor.training_state import Progress, check_initial, check_resumable, choose_num_parts
+from govor.training_state import Progress, check_resumable, choose_num_parts, initial_weights
 
 
 class Observer(Protocol):
@@ -89,8 +89,7 @@ class Trainer:
         torch.manual_seed(config.training.seed)
         self.model = AcousticNetwork(config.network, len(alphabet))
         if init is not None:
-            check_initial(init, config, alphabet)
-            self.model.load_state_dict(init.build_model().state_dict())
+            self.model.load_state_dict(initial_weights(init, config, alphabet))
         self.model.to(self.ranks.device)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.optimizer = torch.optim.AdamW(

@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from govor.checkpoint import Checkpoint
 from govor.config import Config
 from govor.errors import ConfigError, ModelError
+from govor.growth import can_widen, widen
 from govor.language import tr
 from govor.text import Alphabet
 
@@ -52,18 +55,23 @@ def choose_num_parts(wanted: int, num_ranks: int) -> int:
     return wanted or num_ranks
 
 
-def check_initial(init: Checkpoint, config: Config, alphabet: Alphabet) -> None:
-    """Raise ModelError unless a training may begin with the weights of `init`."""
-    same = init.config.network.model_dump(exclude={"dropout"}) == config.network.model_dump(
-        exclude={"dropout"}
-    )
-    if not same or init.config.features != config.features or init.alphabet != alphabet:
+def initial_weights(init: Checkpoint, config: Config, alphabet: Alphabet) -> dict[str, Tensor]:
+    """Return what a training begins with: the weights of `init`, widened where `config` asks for more units.
+
+    Raises ModelError if the networks differ in more than their width.
+    """
+    old, new = init.config.network, config.network
+    same = old.model_dump(exclude={"dropout"}) == new.model_dump(exclude={"dropout"})
+    fits = same or can_widen(old, new)
+    if not fits or init.config.features != config.features or init.alphabet != alphabet:
         raise ModelError(
             tr(
-                "начальная модель другой формы: сеть, признаки и алфавит должны совпадать с конфигурацией",
-                "the initial model has another shape: network, features or alphabet differ",
+                "начальная модель другой формы: признаки, алфавит и сеть, кроме её ширины, должны совпадать",
+                "the initial model has another shape: features, alphabet or network (but its width) differ",
             )
         )
+    weights: dict[str, Tensor] = init.build_model().state_dict()
+    return weights if same else widen(init, config)
 
 
 def check_resumable(

@@ -65,7 +65,12 @@ def train(
     ] = False,
     init: Annotated[
         Path | None,
-        typer.Option(help=tr("Начать с весов этого чекпойнта.", "Start from this checkpoint's weights.")),
+        typer.Option(
+            help=tr(
+                "Начать с весов этого чекпойнта; сеть может быть шире.",
+                "Start from this checkpoint's weights; the network may be wider.",
+            )
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help=tr("auto, cpu или cuda.", "auto, cpu or cuda."))] = "auto",
     loaders: Annotated[
