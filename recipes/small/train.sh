@@ -18,3 +18,16 @@ govor train --config "$here/stage2.toml" --train "$data/voxforge/train.jsonl" $e
 govor train --config "$here/stage3.toml" --train "$data/voxforge/train.jsonl" $extra \
   --train "$data/synthetic/train.jsonl@0.5" $dev --output "$runs/small3" \
   --init "$runs/small2/last.safetensors" --resume
+
+# A wider network that begins with what stage 3 has learnt. Real recordings are cut between words, so that it hears
+# sentences that nobody said, and words alone. A third of the synthetic speech in every epoch.
+govor export "$runs/small3/best.safetensors" --output "$runs/small3/small3.onnx"
+for name in voxforge/train extra/dub extra/dub_varied extra/tuxpaint extra/tuxpaint_varied; do
+  govor prepare cuts "$data/$name.jsonl" --output "$data/${name}_cuts.jsonl" --model "$runs/small3/small3.onnx"
+done
+govor train --config "$here/stage4.toml" --train "$data/voxforge/train_cuts.jsonl" \
+  --train "$data/extra/dub_cuts.jsonl" --train "$data/extra/dub_varied_cuts.jsonl@0.5" \
+  --train "$data/extra/tuxpaint_cuts.jsonl" --train "$data/extra/tuxpaint_varied_cuts.jsonl@0.5" \
+  --train "$data/extra/elena.jsonl@0.7" --train "$data/extra/elena_varied.jsonl@0.4" \
+  --train "$data/synthetic/train.jsonl@0.35" $dev --output "$runs/small4" \
+  --init "$runs/small3/best.safetensors" --resume
