@@ -82,7 +82,7 @@ def measure(python: str, **job: str) -> dict[str, float] | str:
 
 
 def start_seconds(decoder: str, model: str, recording: Path) -> tuple[float, float]:
-    """Median wall and processor time from starting ``govor transcribe`` to its first text, in new processes."""
+    """Median wall and processor time from the start of ``govor transcribe`` to its first text."""
     command = [sys.executable, "-m", "govor", "transcribe", str(recording), "--decoder", decoder]
     command += ["--model", model] if model else []
     times = []

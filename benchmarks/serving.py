@@ -1,9 +1,9 @@
 """Load on ``govor serve``: live streams that speak all the time, and uploads beside them.
 
-Each stream comes from an address of its own (127.1.x.y) and plays recordings as fast as speech, with pauses of
-1.5 s. Every utterance played must be covered by a final, every upload answered with the text that it gets
-alone. Latency of a partial: from sending the sound that it covers to its arrival. Exits with 1 if anything was
-lost.
+Each stream comes from an address of its own (127.1.x.y) and plays recordings as fast as speech, with 1.5 s
+between them. Every utterance played must be covered by a final, every upload answered with the text that it
+gets alone. Latency of a partial: from sending the sound that it covers to its arrival. Exits with 1 if
+anything was lost.
 
     python benchmarks/serving.py --minutes 10
 """

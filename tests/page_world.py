@@ -11,12 +11,21 @@ import sys
 import time
 import urllib.request
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jiwer
 import numpy as np
 
+from govor.text import normalize
+
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+# Milliseconds; recognition on a machine that trains at the same time.
+PATIENCE = 30_000
+Open = Callable[..., Any]
 SPOKEN = "завтра утром бабушка испечёт пирог с яблоками"
 
 
@@ -69,12 +78,12 @@ class Server:
 
 
 def write_microphone(path: Path, speech: Path) -> None:
-    """Write what the browser hears, over and over: a second of faint noise, the speech, two more seconds."""
+    """Write what the browser hears, over and over: faint noise, the speech, 1.5 s of noise."""
     with wave.open(str(speech)) as sound:
         rate = sound.getframerate()
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
-    noise = np.random.default_rng(5).normal(0, 12, (3 * rate,))
-    whole = np.concatenate([noise[:rate], samples + np.resize(noise, len(samples)), noise[rate:]])
+    noise = np.random.default_rng(5).normal(0, 12, (2 * rate,))
+    whole = np.concatenate([noise[: rate // 2], samples + np.resize(noise, len(samples)), noise[rate // 2 :]])
     with wave.open(str(path), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
@@ -92,3 +101,15 @@ def browser_arguments(microphone: Path) -> list[str]:
         # Containers give little shared memory.
         "--disable-dev-shm-usage",
     ]
+
+
+def until(page: Any, expression: str, seconds: float = PATIENCE / 1000) -> None:
+    """Wait for an expression to be true; Playwright's own way would need the page to allow eval."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(50)
+
+
+def character_errors(text: str) -> float:
+    return float(jiwer.cer(normalize(SPOKEN), normalize(text)))

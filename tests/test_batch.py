@@ -68,8 +68,12 @@ def govor(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "govor", "transcribe", *map(str, arguments), "--decoder", "greedy"]
 
 
+# What else the machine has in its memory is no reason for Ray to kill a worker here.
+RAY = {**os.environ, "RAY_memory_monitor_refresh_ms": "0", "PYTHONPATH": str(ROOT / "tests")}
+
+
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(govor(*arguments), capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(govor(*arguments), capture_output=True, text=True, timeout=PATIENCE, env=RAY)
 
 
 def test_a_killed_worker_costs_no_recording_and_each_comes_back_once(folder: Path, tmp_path: Path) -> None:
@@ -274,7 +278,7 @@ if __name__ == "__main__":
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env=RAY,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])

@@ -2,104 +2,21 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import time
-import wave
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jiwer
-import numpy as np
 import pytest
 
-from govor.corpora.prompts_ru import PROMPTS
-from govor.corpora.recordings import RecordingFolder, Speaker
-from govor.manifest import read_manifest
-from govor.text import normalize
-from page_world import CHROMIUM, ROOT, SPOKEN, Server, browser_arguments, write_microphone
+from page_world import CHROMIUM, EXAMPLES, PATIENCE, ROOT, SPOKEN, Open, Server, character_errors, until
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytest_plugins = ["page_fixtures"]
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing")
 
-EXAMPLES = ROOT / "examples"
 PICTURES = ROOT / "artifacts" / "screenshots"
-# Recognition on a machine that trains at the same time.
-PATIENCE = 30_000
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("page") / "my_voice"
-
-
-@pytest.fixture(scope="module")
-def server(voice: Path) -> Iterator[Server]:
-    running = Server(voice)
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    microphone = tmp_path_factory.mktemp("sound") / "microphone.wav"
-    write_microphone(microphone, EXAMPLES / "male.wav")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=browser_arguments(microphone))
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, server: Server) -> Iterator[Open]:
-    """Open the page; at the end it must have asked only our server and complained of nothing."""
-    contexts: list[Any] = []
-    complaints: list[str] = []
-    strangers: list[str] = []
-
-    def complain(message: Any) -> None:
-        # That the server is away is said in the console by the browser itself.
-        if message.type in ("error", "warning") and "net::ERR_" not in message.text:
-            complaints.append(message.text)
-
-    def watch(request: Any) -> None:
-        if not request.url.startswith((server.url, "blob:", "data:")):
-            strangers.append(request.url)
-
-    def opened(tab: str = "speak", **options: Any) -> Any:
-        context = browser.new_context(**{"locale": "en-GB", "permissions": ["microphone"], **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", complain)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", watch)
-        page.goto(f"{server.url}#{tab}")
-        page.wait_for_selector(f"#panel-{tab}:not([hidden])")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert strangers == []
-
-
-def until(page: Any, expression: str, seconds: float = PATIENCE / 1000) -> None:
-    """Wait for an expression to be true; Playwright's own way would need the page to allow eval."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, f"never true: {expression}"
-        page.wait_for_timeout(50)
-
-
-def character_errors(text: str) -> float:
-    return float(jiwer.cer(normalize(SPOKEN), normalize(text)))
 
 
 def saved(page: Any, button: str) -> str:
@@ -120,7 +37,7 @@ def test_speech_becomes_live_text_and_can_be_saved_in_three_formats(open_page: O
     page = open_page()
     page.click("#talk")
     until(page, "+document.querySelector('#talk-meter').ariaValueNow > -40")
-    until(page, "document.querySelector('#talk-partial').textContent.length > 3")
+    until(page, "document.querySelector('#talk-partial').textContent.length > 3", 90)
     page.wait_for_selector("#talk-text p")
     page.click("#talk")
     page.wait_for_selector("#talk[aria-pressed=false][aria-disabled=false]")
@@ -135,8 +52,8 @@ def test_speech_becomes_live_text_and_can_be_saved_in_three_formats(open_page: O
     row = json.loads(saved(page, "#talk-json"))
     words = row["segments"][0]["words"]
     assert [word["text"] for word in words] == text.split()
-    # The fake microphone starts with a second of noise; the speech lasts four.
-    assert 0.5 < words[0]["start"] < words[-1]["end"] < 6.5
+    # The fake microphone starts with half a second of noise; the speech lasts four.
+    assert 0.2 < words[0]["start"] < words[-1]["end"] < 6.5
 
 
 def test_a_pause_loses_nothing_and_clearing_can_be_undone(open_page: Open) -> None:
@@ -179,7 +96,7 @@ def test_a_killed_server_is_noticed_and_the_speech_meanwhile_is_recognised(
     page.wait_for_selector("#connection.bad")
     assert "keep talking" in page.inner_text("#talk-state").lower()
     # The rest of the phrase is spoken to nobody.
-    time.sleep(4)
+    time.sleep(3)
     server.start()
     page.wait_for_selector("#connection.good")
     page.wait_for_selector("#talk-text p")
@@ -217,118 +134,6 @@ def test_files_are_recognised_played_edited_and_exported(open_page: Open) -> Non
         assert text.startswith("WEBVTT") == (kind == "vtt")
 
 
-def check_manifest(voice: Path) -> list[str]:
-    if not (voice / "manifest.jsonl").exists():
-        return []
-    for item in (found := list(read_manifest(voice / "manifest.jsonl"))):
-        assert item.audio_filepath is not None
-        with wave.open(str(item.audio_filepath)) as sound:
-            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16000, 1, 2)
-            assert sound.getnframes() / 16000 == pytest.approx(item.duration, abs=0.001)
-    return [item.text for item in found]
-
-
-def record(page: Any) -> str:
-    until(page, "document.querySelector('#prompt')?.textContent")
-    phrase = str(page.inner_text("#prompt"))
-    page.click("#studio-record")
-    page.wait_for_selector("#studio-keep:visible")
-    return phrase
-
-
-def test_a_phrase_is_recorded_heard_again_audited_and_deleted(open_page: Open, voice: Path) -> None:
-    known = check_manifest(voice)
-    page = open_page("voice")
-    phrase = record(page)
-    assert "good take" in page.inner_text("#studio-verdict")
-    assert page.evaluate("document.activeElement.id") == "studio-keep"
-    page.keyboard.press("Enter")
-    until(page, "document.querySelector('#studio-verdict').textContent.startsWith('Saved')")
-    assert check_manifest(voice) == [*known, normalize(phrase)]
-    assert page.inner_text("#prompt") != phrase
-    assert page.inner_text("#goal").startswith(f"{len(known) + 1} of 30")
-    page.click("#audit")
-    page.wait_for_selector("#audit-report .takes", state="attached")
-    assert re.search(f"checked: {len(known) + 1}|of {len(known) + 1}", page.inner_text("#audit-report"))
-    page.click("#kept-list summary")
-    page.get_by_role("button", name=re.compile("^Listen to")).click()
-    until(page, "performance.getEntriesByType('resource').some(e => e.name.includes('recordings/'))")
-    delete = page.locator("#takes li").first.get_by_role("button", name=re.compile("^Delete|^Really"))
-    delete.click()
-    assert check_manifest(voice) == [*known, normalize(phrase)]
-    delete.click()
-    until(page, f"document.querySelector('#goal').textContent.startsWith('{len(known)} of')")
-    assert check_manifest(voice) == known
-    assert len(list(voice.glob("*/wav/*.wav"))) == len(known)
-
-
-def test_a_phrase_kept_while_the_server_is_dead_survives_a_reload_and_arrives_once(
-    open_page: Open, server: Server, voice: Path
-) -> None:
-    known = check_manifest(voice)
-    page = open_page("voice")
-    phrase = record(page)
-    server.kill()
-    page.click("#studio-keep")
-    page.wait_for_selector("#takes .waiting", state="attached")
-    assert "not be lost" in page.inner_text("#voice")
-    # Reloaded before anything could be sent: what waits must come from the browser's storage.
-    page.route("**/v1/voice/recordings", lambda route: route.abort())
-    server.start()
-    page.reload()
-    page.wait_for_selector("#takes .waiting", state="attached")
-    assert check_manifest(voice) == known
-    page.unroute("**/v1/voice/recordings")
-    page.reload()
-    expected = f"{len(known) + 1} of"
-    until(page, f"document.querySelector('#goal')?.textContent.startsWith('{expected}')")
-    assert check_manifest(voice) == [*known, normalize(phrase)]
-    assert page.locator("#takes .waiting").count() == 0
-
-
-def speak_phrases(voice: Path, count: int) -> None:
-    with RecordingFolder(voice, Speaker("robot")) as folder:
-        for phrase in PROMPTS[:count]:
-            sound = subprocess.run(
-                ["espeak-ng", "-v", "ru", "--stdout", phrase], capture_output=True, check=True
-            ).stdout
-            # espeak-ng writes 22050 Hz behind a header of 44 bytes.
-            samples = np.frombuffer(sound[44:], "<i2").astype(np.float32) / 32768
-            times = np.arange(0, len(samples), 22050 / 16000)
-            folder.keep(phrase, np.interp(times, np.arange(len(samples)), samples).astype(np.float32))
-
-
-def test_adaptation_runs_beside_the_server_and_its_model_can_be_switched_to(
-    open_page: Open, server: Server, voice: Path
-) -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
-    if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
-    # One program at a time records into a folder.
-    server.stop()
-    speak_phrases(voice, 6)
-    server.start()
-    page = open_page("voice")
-    page.click("#adapt-start")
-    page.wait_for_selector("#adapt-stop:visible")
-    until(page, "+document.querySelector('.bar:not([hidden])[aria-label=Adaptation]').ariaValueNow > 0", 400)
-    # The server answers meanwhile.
-    assert page.request.get(f"{server.url}health").ok
-    page.wait_for_selector("#adapt-result table", timeout=400_000)
-    rows = page.locator("#adapt-result table >> nth=0 >> tbody tr")
-    assert rows.count() == 2
-    figures = json.loads((voice / "mine.json").read_text(encoding="utf-8"))
-    assert figures["after"][0]["loss"] < figures["before"][0]["loss"]
-    page.check("input[name=model][value=mine]")
-    until(page, "document.querySelector('#adapt-state').textContent.includes('your voice')")
-    assert page.request.get(f"{server.url}v1/about").json()["model"]["name"] == "mine.onnx"
-    page.click("#tab-speak")
-    assert talk_until_final(page)
-    page.click("#tab-voice")
-    page.check("input[name=model][value=shipped]")
-    until(page, "document.querySelector('#adapt-state').textContent.includes('general')")
-
-
 def test_the_language_can_be_switched_and_is_remembered(open_page: Open) -> None:
     page = open_page(locale="ru-RU")
     tabs = [f"#tab-{name}" for name in ("speak", "files", "voice", "about")]
@@ -347,6 +152,30 @@ def test_the_language_can_be_switched_and_is_remembered(open_page: Open) -> None
             headers={"Accept-Language": language},
         )
         assert word in answer.json()["refused"]["hello"]
+
+
+def test_a_server_with_a_token_asks_for_it_and_then_serves_speech_and_studio(
+    browser: Any, tmp_path: Path
+) -> None:
+    guarded = Server(tmp_path / "my_voice", "--token", "a-long-secret")
+    guarded.start()
+    context = browser.new_context(locale="en-GB", permissions=["microphone"])
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(guarded.url)
+    page.click("#talk")
+    page.wait_for_selector("#token-dialog[open]")
+    page.fill("#token", "a-wrong-secret")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#token-dialog[open]")
+    page.fill("#token", "a-long-secret")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#talk-state').textContent == 'Listening'")
+    page.click("#talk")
+    page.click("#tab-voice")
+    page.wait_for_selector("#studio-record")
+    context.close()
+    guarded.stop()
 
 
 def test_every_text_of_the_page_exists_in_both_languages_and_no_text_is_missing() -> None:
@@ -389,7 +218,6 @@ def test_the_page_can_be_used_by_keyboard_alone(open_page: Open) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     page.wait_for_selector("#talk[aria-pressed=true]")
-    page.wait_for_selector("#talk-text p")
     # It was out of use for moments; the focus is still there.
     assert focused(page) == "talk"
     page.keyboard.press("Space")
@@ -443,13 +271,15 @@ def test_sound_is_resampled_without_aliases(open_page: Open) -> None:
         assert rate in (8000, 44100, 48000)
 
 
-PLACES = [("desktop", {"width": 1100, "height": 860}), ("phone", {"width": 375, "height": 740})]
+DESKTOP, PHONE = {"width": 1100, "height": 860}, {"width": 375, "height": 740}
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("place", "size"), PLACES)
+@pytest.mark.parametrize(
+    ("place", "size", "theme"),
+    [("desktop", DESKTOP, "light"), ("desktop", DESKTOP, "dark"), ("phone", PHONE, "light")],
+)
 def test_every_tab_is_accessible_fits_its_window_and_is_pictured(
-    open_page: Open, theme: str, place: str, size: dict[str, int]
+    open_page: Open, place: str, size: dict[str, int], theme: str
 ) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     page = open_page(color_scheme=theme, viewport=size, locale="ru-RU")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from govor import load_model
-from govor.errors import ConfigError
+from govor.errors import GovorError
 from govor.recognizer import Recognizer
 from govor.server.admission import Places, RateLimiter, Refused, client_key
 from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
@@ -239,12 +239,14 @@ def test_an_upload_is_stopped_at_the_length_allowed(recognizer: Recognizer, pool
         Wishes(hotwords=("слово",) * 201),
         Wishes(alternatives=21),
         Wishes(phrases=("да",) * 5001),
+        Wishes(phrases=("(а|б|в|г|д|е|ж|з|и|к) " * 5,)),
+        Wishes(phrases=("да " * 100_000,)),
     ],
 )
 def test_wishes_that_cannot_be_fulfilled_are_refused(
     recognizer: Recognizer, pool: FairPool, wishes: Wishes
 ) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(GovorError):
         ServerState(ServerSettings(), recognizer, pool).decoder(wishes)
 
 

@@ -14,6 +14,10 @@ from typing import Any
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
+from wyoming.asr import Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.ping import Ping
 
 from running_server import MALE, RunningServer, dial, long_speech, pcm, rest_of, running_server
 
@@ -413,6 +417,28 @@ def test_the_vosk_client_gets_its_final_when_the_server_stops() -> None:
         assert server.process.wait(60) == 0
     assert final["text"]
     assert code == 1012
+
+
+def test_a_wyoming_command_that_has_begun_is_answered_when_the_server_stops() -> None:
+    with running_server() as server:
+
+        async def run() -> str:
+            sound, rate = pcm(MALE)
+            async with AsyncClient.from_uri(server.wyoming) as client:
+                await client.write_event(AudioStart(rate, 2, 1).event())
+                await client.write_event(AudioChunk(rate, 2, 1, sound).event())
+                await client.write_event(Ping().event())
+                assert await asyncio.wait_for(client.read_event(), 120)
+                server.process.terminate()
+                while not server.events("draining"):
+                    await asyncio.sleep(0.02)
+                await client.write_event(AudioStop().event())
+                answer = await asyncio.wait_for(client.read_event(), 120)
+                assert answer is not None
+                return Transcript.from_event(answer).text
+
+        assert asyncio.run(run())
+        assert server.process.wait(60) == 0
 
 
 def test_wyoming_serves_only_this_machine_and_the_networks_named() -> None:

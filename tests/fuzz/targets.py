@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,8 +94,26 @@ def network(folder: Path) -> Run:
     return run
 
 
+def faulty(_: Path) -> Run:
+    """What the sandbox must see: case 1 crashes, 2 raises, 3 never ends, 4 swells."""
+
+    def run(seed: int) -> None:
+        if seed == 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif seed == 2:
+            raise KeyError("a bug")
+        elif seed == 3:
+            while True:
+                pass
+        elif seed == 4:
+            np.ones(160_000_000)
+
+    return run
+
+
 TARGETS: dict[str, Callable[[Path], Run]] = {
     "audio": audio,
+    "faulty": faulty,
     "language_model": language_model,
     "network": network,
 }

@@ -198,8 +198,8 @@ class RayWorkers:
                 reason = " ".join(str(error).split())[:300]
                 raise WorkerError(
                     tr(
-                        f"процессы Ray не запускаются ({reason}); на всех машинах нужен тот же Govor",
-                        f"Ray's workers do not start ({reason}); every machine needs the same Govor",
+                        f"процессы Ray не запускаются ({reason}); хватает ли памяти, тот ли там Govor?",
+                        f"Ray's workers do not start ({reason}); is there memory, and the same Govor?",
                     )
                 )
             return []

@@ -93,12 +93,12 @@ def record(
     """Record phrases of your own."""
     from govor.cli.recording_screen import Screen
     from govor.cli.recording_session import Session
-    from govor.corpora.recordings import RecordingFolder, Speaker
+    from govor.corpora.recordings import RecordingFolder, Speaker, login_name
     from govor.microphone import Microphone, native_messages_hidden
 
     _check_choice(prompts, propose, auto)
     listed = _list_prompts(prompts)
-    who = Speaker(speaker or _login_name(), gender.value if gender else "")
+    who = Speaker(speaker or login_name(), gender.value if gender else "")
     with native_messages_hidden():
         screen = Screen(quiet)
         with Microphone(device) as microphone:
@@ -183,14 +183,3 @@ def _type_phrases(session: Session) -> Iterator[str]:
             yield check_phrase(typed)
         except ManifestError as error:
             Terminal().fail(str(error))
-
-
-def _login_name() -> str:
-    import getpass
-    import re
-
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        name = ""
-    return re.sub(r"\W+", "_", name)[:40] or "speaker"

@@ -99,7 +99,7 @@ def serve(
     max_streams: Annotated[int, _limit("Живых потоков всего.", "Live streams in all.", 1)] = 128,
     max_uploads: Annotated[int, _limit("Записей сразу всего.", "Uploads at a time.", 1)] = 256,
     client_streams: Annotated[int, _limit("Потоков у одного клиента.", "Streams of a client.", 1)] = 64,
-    client_uploads: Annotated[int, _limit("Записей у одного клиента.", "Uploads of a client.", 1)] = 64,
+    client_uploads: Annotated[int, _limit("Записей у одного клиента.", "Uploads of a client.", 1)] = 32,
     requests_per_minute: Annotated[
         int, _limit("Запросов клиента в минуту.", "Requests of a client a minute.", 1)
     ] = 600,

@@ -117,6 +117,7 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self.rate = RateLimiter(limits.requests_per_minute)
         self.streams = Places(tr("живые потоки", "live streams"), limits.streams, limits.client_streams)
+        self.commands = Places(tr("соединения", "connections"), limits.streams, limits.client_streams)
         self.uploads = Places(tr("записи", "uploads"), limits.uploads, limits.client_uploads)
 
 

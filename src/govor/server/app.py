@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -71,7 +71,7 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     app.state.govor = state
     for router in _ROUTERS:
         app.include_router(router)
-    app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+    app.mount("/", _Page(directory=STATIC, html=True), name="page")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(GovorError, _govor_error)
@@ -79,6 +79,16 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     app.add_exception_handler(Exception, _unforeseen)
     app.add_middleware(Guard, state=state, open_paths=_open_paths())
     return app
+
+
+class _Page(StaticFiles):
+    """The page's files; browsers ask each time whether one has changed: no old script may meet a new one."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        """Return a file as StaticFiles does."""
+        response = super().file_response(*arguments, **named)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 def _open_paths() -> frozenset[str]:

@@ -85,21 +85,23 @@ async def _serve(
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        await _drain(state, settings.limits.drain_seconds)
+        speaker.refuse()
+        await _drain(state, speaker, settings.limits.drain_seconds)
         await speaker.close()
         for server, _ in servers:
             server.should_exit = True
         await asyncio.gather(*tasks)
 
 
-async def _drain(state: ServerState, seconds: float) -> None:
+async def _drain(state: ServerState, speaker: WyomingServer, seconds: float) -> None:
     """Take nothing new, have every stream send its final, and wait for the uploads that have begun."""
     started = time.monotonic()
     state.draining.set()
     log_event("draining", streams=len(state.sessions), uploads=state.admission.uploads.num_open)
     for session in list(state.sessions):
         session.drain()
-    while state.sessions or state.admission.uploads.num_open or state.admission.streams.num_open:
+    admission = state.admission
+    while admission.streams.num_open or admission.uploads.num_open or speaker.num_busy:
         if time.monotonic() - started > seconds:
             log_event("drain_timeout", level=30, streams=len(state.sessions))
             break

@@ -24,7 +24,7 @@ class Limits:
     uploads: int = 256
     """Recordings being received, waiting or recognised at a time."""
     client_streams: int = 64
-    client_uploads: int = 64
+    client_uploads: int = 32
     """The same for one client, that is one address."""
     requests_per_minute: int = 600
     """Requests and new streams of one client; as many may come at once."""

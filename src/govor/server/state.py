@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_PHRASES = 5000
 MAX_HOTWORDS = 200
 MAX_ALTERNATIVES = 20
+# A few lines can stand for a hundred thousand phrases, and each stream would build its own tree of them.
+MAX_VARIANTS = 10_000
+MAX_LETTERS = 200_000
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,13 @@ class ServerState:
         _check_number("alternatives", wishes.alternatives, MAX_ALTERNATIVES)
         _check_number("hotwords", len(wishes.hotwords), MAX_HOTWORDS)
         _check_number("phrases", len(wishes.phrases), MAX_PHRASES)
+        _check_number("hotwords, letters", sum(map(len, wishes.hotwords)), MAX_LETTERS)
+        _check_number("phrases, letters", sum(map(len, wishes.phrases)), MAX_LETTERS)
         if wishes.phrases:
             model = self.recognizer.model
-            return PhraseDecoder(
-                parse_phrases(wishes.phrases), model.alphabet, thresholds=model_thresholds(model.decoding)
-            )
+            phrases = parse_phrases(wishes.phrases)
+            _check_number("phrases, variants", len(phrases), MAX_VARIANTS)
+            return PhraseDecoder(phrases, model.alphabet, thresholds=model_thresholds(model.decoding))
         if name != "greedy" and (wishes.hotwords or wishes.alternatives > 1):
             try:
                 return self._shared_beam().variant(

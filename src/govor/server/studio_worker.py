@@ -55,18 +55,19 @@ def _tell(**event: Any) -> None:
 
 def _adapt(manifest: Path, output: Path, model: str | None) -> None:
     _tell(event="preparing")
+    from govor.manifest import BadLine, read_manifest
+
+    bad: list[BadLine] = []
+    own = list(read_manifest(manifest, bad))
     import torch
 
     from govor.adaptation import adapt
     from govor.config import AdaptationConfig
     from govor.corpora.rehearsal import unpack_rehearsal
     from govor.export import export_onnx
-    from govor.manifest import BadLine, read_manifest
     from govor.onnx_weights import read_onnx
 
     torch.set_num_threads(1)
-    bad: list[BadLine] = []
-    own = list(read_manifest(manifest, bad))
     settings = AdaptationConfig()
 
     def on_epoch(epoch: int, epochs: int, loss: float) -> None:

@@ -35,8 +35,8 @@ from govor.server.uploads import UploadJob
 _MAX_HEADER = 64 * 1024
 _MAX_DATA = 256 * 1024
 _MAX_PAYLOAD = 1024 * 1024
-# A command, not a lecture.
-_MAX_SECONDS = 300.0
+# A command, not a lecture: five minutes at 16 kHz.
+_MAX_BYTES = 10_000_000
 _SITE = "https://github.com/"
 _WIDTHS: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 4: np.dtype("<i4")}
 
@@ -52,16 +52,25 @@ class WyomingServer:
         self._state = state
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._conversations: set[_Conversation] = set()
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to serve."""
         self._server = await asyncio.start_server(self._connected, sock=listener, limit=_MAX_HEADER)
 
+    @property
+    def num_busy(self) -> int:
+        """Connections in the middle of a command."""
+        return sum(conversation.is_busy for conversation in self._conversations)
+
+    def refuse(self) -> None:
+        """Take no more connections."""
+        if self._server is not None:
+            self._server.close()
+
     async def close(self) -> None:
         """Stop; the connections that are still open are cut."""
-        if self._server is None:
-            return
-        self._server.close()
+        self.refuse()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -72,8 +81,6 @@ class WyomingServer:
         self._tasks.add(task)
         address = str((writer.get_extra_info("peername") or ("",))[0])
         try:
-            if len(self._tasks) > self._state.settings.limits.streams:
-                raise ProtocolError(tr("слишком много соединений", "too many connections"))
             if not self._may_come(address):
                 raise ProtocolError(
                     tr(
@@ -81,7 +88,9 @@ class WyomingServer:
                         f"{address} is not allowed; allow it by --wyoming-from",
                     )
                 )
-            await _Conversation(self._state, client_key(address), reader, writer).run()
+            client = client_key(address)
+            with self._state.admission.commands.place(client):
+                await self._talk(_Conversation(self._state, client, reader, writer))
         except (GovorError, Refused) as error:
             log_event("wyoming_refused", client=address, reason=str(error))
             self._state.metrics.refused.labels("wyoming").inc()
@@ -95,6 +104,13 @@ class WyomingServer:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _talk(self, conversation: _Conversation) -> None:
+        self._conversations.add(conversation)
+        try:
+            await conversation.run()
+        finally:
+            self._conversations.discard(conversation)
 
     def _may_come(self, address: str) -> bool:
         if is_loopback(address):
@@ -122,6 +138,7 @@ class _Conversation:
         self._format = (16000, 2, 1)
         self._wishes = Wishes()
         self._sound = bytearray()
+        self.is_busy = False
 
     async def run(self) -> None:
         """Answer events until the client leaves."""
@@ -137,20 +154,22 @@ class _Conversation:
             elif event.type == "audio-start":
                 self._sound.clear()
                 self._format = _format(data)
+                self.is_busy = True
             elif event.type == "audio-chunk":
                 self._format = _format(data)
                 self._take(event.payload or b"")
             elif event.type == "audio-stop":
                 await _write(self._writer, Transcript(await self._recognise(), language="ru").event())
                 self._sound.clear()
+                self.is_busy = False
             # Whatever else there is belongs to services that we have not announced.
 
     def _take(self, payload: bytes) -> None:
         self._sound += payload
-        rate, width, channels = self._format
-        if len(self._sound) > _MAX_SECONDS * rate * width * channels:
+        if len(self._sound) > _MAX_BYTES:
+            megabytes = _MAX_BYTES // 1_000_000
             raise AudioError(
-                tr(f"команда длиннее {_MAX_SECONDS:g} с", f"the command is longer than {_MAX_SECONDS:g} s")
+                tr(f"команда больше {megabytes} МБ", f"the command is larger than {megabytes} MB")
             )
 
     async def _recognise(self) -> str:

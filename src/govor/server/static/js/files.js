@@ -177,7 +177,9 @@ class FileCard {
     }
     this.editButton = button(t("edit_word"), () => this.list.edit(), "soft small");
     tools.append(this.editButton, this.exports());
-    this.element.append(this.list.element, tools, make("p", { class: "note hint" }, t("words_help")));
+    this.element.append(this.list.element, tools);
+    // Once is enough.
+    if (items.find((item) => item.state === "done") === this) this.element.append(make("p", { class: "note hint" }, t("words_help")));
     this.showEdit();
   }
 

@@ -47,7 +47,7 @@ export function translate(root) {
 }
 
 export const number = (value, digits = 0) =>
-  value.toLocaleString(current, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value.toLocaleString(current, { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
 
 export const percent = (value) => value.toLocaleString(current, { style: "percent", maximumFractionDigits: 1 });
 

@@ -1,6 +1,6 @@
 // A live stream to the server that survives the server: what has no final text yet is kept and sent again.
 import { RATE } from "./capture.js";
-import { noteAway, noteHere, readMessage, request, socketAddress, token } from "./server.js";
+import { noteAway, noteHere, readMessage, Refused, request, socketAddress, token } from "./server.js";
 import { toInt16 } from "./resampler.js";
 
 const KEPT_SECONDS = 180;
@@ -104,20 +104,27 @@ export class LiveStream extends EventTarget {
     if (this.state === "done") return undefined;
     this.ready = false;
     if (this.endSent && code === 1000) return this.close();
-    if (this.error) {
-      this.dispatchEvent(new CustomEvent("refused", { detail: this.error.text }));
-      return this.close();
-    }
+    if (this.error) return this.giveUp(this.error.text);
     if (this.opened) {
       this.setState("reconnecting");
       noteAway();
     } else {
       // A refused handshake tells a page nothing; an ordinary request does, and asks for the token.
-      await request("v1/info").catch(() => this.setState("reconnecting"));
+      try {
+        await request("v1/info");
+      } catch (error) {
+        if (error instanceof Refused) return this.giveUp(error.message);
+        this.setState("reconnecting");
+      }
       if (this.state === "done") return undefined;
     }
     this.timer = setTimeout(() => this.connect(), RETRY_MS);
     return undefined;
+  }
+
+  giveUp(reason) {
+    this.dispatchEvent(new CustomEvent("refused", { detail: reason }));
+    this.close();
   }
 
   /** Send what is due, as fast as the socket takes it. */

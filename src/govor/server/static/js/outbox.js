@@ -33,12 +33,22 @@ async function run(mode, action, fallback) {
 }
 
 /** Store {id, phrase, speaker, gender, pcm, seconds, added, refused?}. */
-export const put = (take) => run("readwrite", (store) => store.put(take), () => memory.set(take.id, take));
+export async function put(take) {
+  try {
+    await run("readwrite", (store) => store.put(take), () => memory.set(take.id, take));
+  } catch {
+    // A full disk: the take is safe only as long as the page is open.
+    memory.set(take.id, take);
+  }
+}
 
-export const drop = (id) => run("readwrite", (store) => store.delete(id), () => memory.delete(id));
+export async function drop(id) {
+  memory.delete(id);
+  await run("readwrite", (store) => store.delete(id), () => {});
+}
 
 /** All that wait, oldest first. */
 export async function waiting() {
-  const found = await run("readonly", (store) => store.getAll(), () => [...memory.values()]);
-  return found.sort((one, other) => one.added - other.added);
+  const stored = await run("readonly", (store) => store.getAll(), () => []);
+  return [...stored, ...memory.values()].sort((one, other) => one.added - other.added);
 }

@@ -57,8 +57,8 @@ export async function request(path, options = {}) {
     }
     noteHere();
     if (response.status === 401) {
-      await askForToken();
-      continue;
+      if (await askForToken()) continue;
+      throw new Refused(t("token_title"), 401, {});
     }
     if (!response.ok) throw await refusal(response);
     return response;
@@ -87,19 +87,21 @@ export async function sendJson(path, body, method = "POST") {
   return response.json();
 }
 
-/** Ask the user for the token; one question at a time. */
+/** Ask the user for the token; one question at a time. Tells whether one was given. */
 export function askForToken() {
   asking ??= new Promise((resolve) => {
     const dialog = byId("token-dialog");
     dialog.addEventListener(
       "close",
       () => {
-        remember("token", byId("token").value.trim());
+        const given = dialog.returnValue === "given";
+        if (given) remember("token", byId("token").value.trim());
         asking = null;
-        resolve();
+        resolve(given);
       },
       { once: true },
     );
+    dialog.returnValue = "";
     dialog.showModal();
   });
   return asking;

@@ -109,6 +109,7 @@ function openStream() {
   });
   opened.addEventListener("final", (event) => {
     partial = "";
+    if (trouble === t("microphone_silent")) trouble = "";
     if (event.detail.text) addSegment(place(event));
     showPartial();
   });

@@ -9,10 +9,7 @@ import { t } from "./language.js";
 export async function transcribe(file, options) {
   for (;;) {
     const { status, body } = await post(file, options);
-    if (status === 401) {
-      await askForToken();
-      continue;
-    }
+    if (status === 401 && (await askForToken())) continue;
     const events = readEvents(body);
     const error = events.find((event) => event.type === "error");
     if (status >= 400 || error) throw new Refused(readMessage(error ?? parse(body), `HTTP ${status}`), status, body);
