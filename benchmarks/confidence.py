@@ -17,7 +17,7 @@ from govor.confidence import Bin, cross_validated, expected_calibration_error, r
 from govor.recognizer import load_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
-from confidence import heard, judged_words
+from confidence import features_of, heard, judged_words
 
 SIZE, EDGE = 320, 46
 
@@ -69,7 +69,7 @@ def main() -> None:
     decode, note = recognizer.decoder(arguments.decoder)
     if note:
         print(note)
-    features, correct, speakers = judged_words(heard(recognizer, arguments.manifest), decode)
+    features, correct, speakers = judged_words(heard(recognizer, features_of(arguments.manifest)), decode)
     curves = {}
     for name, color, confidences in (
         ("без калибровки · raw", "#c0392b", np.exp(features[:, 0])),

@@ -1,13 +1,14 @@
 """Closed phrase lists measured: accuracy and false accepts on recordings, and the time they take.
 
     python benchmarks/phrases.py [--model m.onnx] [--manifest data/test_unseen_speaker.jsonl] [--commands]
-    [--speed]
+    [--others dub/manifest.jsonl festvox/wav …] [--speed]
 
 ``--manifest``: the recordings' own sentences are the list. In-list: how many are found and accepted.
 Out-of-list: each recording is heard again with its own sentence taken off the list; an acceptance is then
 false. ``--commands``: festival and espeak-ng speak commands.txt (in-list) and other_phrases.txt
-(out-of-list), festival's also with changed voices, rooms and noise. ``--speed``: 5,000 phrases, an utterance
-of 3 s.
+(out-of-list), also with changed voices, rooms and noise and over telephones. ``--others``: manifests of
+audio, or folders of wav files, of which no recording is a command: what part of 150 of them passes for one,
+as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import from_array
+from govor.audio import from_array, load_audio
 from govor.features import extract, load_features
 from govor.manifest import read_manifest
 from govor.phrase_list import parse_phrases, read_phrases
@@ -86,7 +87,13 @@ def commands(recognizer: Recognizer) -> None:
         match = decoder.match(log_probs)
         return match.phrase.text, match.ratio
 
-    for voice in ("festival", "festival, varied", "espeak-ng"):
+    for voice in (
+        "festival",
+        "festival, varied",
+        "festival, telephone",
+        "espeak-ng",
+        "espeak-ng, telephone",
+    ):
         rng = np.random.default_rng(1)
         heard = []
         for phrases in (listed, others):
@@ -95,14 +102,43 @@ def commands(recognizer: Recognizer) -> None:
             results = []
             for speech in spoken:
                 sound, rate = speech.waveform, speech.sample_rate
-                if voice.endswith("varied"):
-                    variation = replace(draw_variation(rng), telephone=False)
+                if "," in voice:
+                    variation = replace(draw_variation(rng), telephone=voice.endswith("telephone"))
                     sound, rate = vary(sound, rate, config.sample_rate, variation), config.sample_rate
                 found, ratio = listen(sound, rate)
                 results.append((found == speech.text, ratio, len(found)))
             heard.append(results)
         rows = [(*inside, *outside[1:]) for inside, outside in zip(*heard, strict=True)]
         report(voice, rows, table, len(listed))
+
+
+def others(recognizer: Recognizer, source: Path) -> None:
+    from govor.corpora.variation import draw_variation, vary
+
+    config = recognizer.model.config.features
+    table = model_thresholds(recognizer.model.decoding)
+    listed = read_phrases(HERE / "commands.txt")
+    decoder = PhraseDecoder(listed, recognizer.model.alphabet, thresholds=table)
+    if source.is_dir():
+        paths = sorted(source.glob("*.wav"))
+    else:
+        paths = [each.audio_filepath for each in read_manifest(source) if each.audio_filepath is not None]
+    rng = np.random.default_rng(1)
+    for telephone in (False, True):
+        ratios, lengths = [], []
+        for path in paths[:: max(len(paths) // 150, 1)]:
+            samples = load_audio(path, config.sample_rate).samples
+            if telephone:
+                variation = replace(draw_variation(rng), telephone=True)
+                samples = vary(samples, config.sample_rate, config.sample_rate, variation)
+            (log_probs,) = recognizer.model.log_probs([extract(samples, config).values])
+            match = decoder.match(log_probs)
+            ratios.append(match.ratio)
+            lengths.append(len(match.phrase.text))
+        false = [np.mean(ratios >= table.at(rate, len(listed), np.array(lengths))) for rate in RATES]
+        name = f"{source.parent.name}/{source.name}{', telephone' if telephone else ''}"
+        cells = "  ".join(f"{rate:.2f}: {part:.4f}" for rate, part in zip(RATES, false, strict=True))
+        print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
 
 
 def speed(recognizer: Recognizer) -> None:
@@ -138,6 +174,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--manifest", type=Path, nargs="*", default=[])
     parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--others", type=Path, nargs="*", default=[])
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
@@ -145,6 +182,8 @@ def main() -> None:
         own_sentences(recognizer, manifest)
     if arguments.commands:
         commands(recognizer)
+    for source in arguments.others:
+        others(recognizer, source)
     if arguments.speed:
         speed(recognizer)
 

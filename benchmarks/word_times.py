@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from govor.alignment import align_recording
-from govor.recognizer import load_model
+from govor.recognizer import Recognizer, load_model
 from govor.text import normalize
 from govor.word_times import Offsets
 
@@ -122,6 +122,47 @@ def show(name: str, pairs: list[tuple[TimedWord, TimedWord]]) -> None:
     )
 
 
+Pairs = list[tuple[TimedWord, TimedWord]]
+
+
+def voice_prompts(count: int) -> dict[str, str]:
+    """Return `count` of the voice's recordings, evenly spread: names and texts."""
+    pattern = re.compile(r'\( (\S+) "(.*)" \)')
+    matches = map(pattern.match, (VOICE / "etc/txt.done.data").read_text(encoding="utf-8").splitlines())
+    prompts = {match[1]: match[2] for match in matches if match}
+    return dict(list(prompts.items())[:: max(len(prompts) // count, 1)][:count])
+
+
+def measured(
+    recognizer: Recognizer, count: int, offsets: Offsets | None, recognize: bool = True
+) -> tuple[list[Pairs], list[Pairs], list[Pairs]]:
+    """Pair words for each recording: forced with true, recognised with forced, recognised with true."""
+    chosen = voice_prompts(count)
+    words = spoken_phones(chosen)
+    forced_true, heard_forced, heard_true = [], [], []
+    for key in chosen:
+        wave = VOICE / "wav" / f"{key}.wav"
+        truth = true_words(words[key], lab_phones(VOICE / "lab" / f"{key}.lab"))
+        forced = align_recording(recognizer, wave, " ".join(text for text, _ in words[key]), offsets)
+        forced_words = [TimedWord(word.text, word.start, word.end) for word in forced.words]
+        forced_true.append(paired(forced_words, truth))
+        if recognize:
+            heard = [TimedWord(w.text, w.start, w.end) for w in recognizer.transcribe(wave).words]
+            heard_forced.append(paired(heard, forced_words))
+            heard_true.append(paired(heard, truth))
+    return forced_true, heard_forced, heard_true
+
+
+def fitted_offsets(forced_true: list[Pairs]) -> Offsets:
+    """Return the offsets that leave no median error, for words aligned with `Offsets(0, 0)`."""
+    starts, ends = errors([*chain.from_iterable(forced_true)])
+    return Offsets(round(float(np.median(starts)) / 1000, 3), round(-float(np.median(ends)) / 1000, 3))
+
+
+def moved(pairs: Pairs, offsets: Offsets) -> Pairs:
+    return [(TimedWord(a.text, a.start - offsets.lead, a.end + offsets.tail), b) for a, b in pairs]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path)
@@ -129,33 +170,15 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
-    pattern = re.compile(r'\( (\S+) "(.*)" \)')
-    matches = map(pattern.match, (VOICE / "etc/txt.done.data").read_text(encoding="utf-8").splitlines())
-    prompts = {match[1]: match[2] for match in matches if match}
-    chosen = dict(list(prompts.items())[:: max(len(prompts) // arguments.count, 1)][: arguments.count])
-    words = spoken_phones(chosen)
-    forced_true, heard_forced, heard_true = [], [], []
-    for key in chosen:
-        wave = VOICE / "wav" / f"{key}.wav"
-        truth = true_words(words[key], lab_phones(VOICE / "lab" / f"{key}.lab"))
-        offsets = Offsets(0.0, 0.0) if arguments.fit else None
-        forced = align_recording(recognizer, wave, " ".join(text for text, _ in words[key]), offsets)
-        forced_words = [TimedWord(word.text, word.start, word.end) for word in forced.words]
-        heard = [TimedWord(w.text, w.start, w.end) for w in recognizer.transcribe(wave).words]
-        forced_true.append(paired(forced_words, truth))
-        heard_forced.append(paired(heard, forced_words))
-        heard_true.append(paired(heard, truth))
+    forced_true, heard_forced, heard_true = measured(
+        recognizer, arguments.count, Offsets(0.0, 0.0) if arguments.fit else None
+    )
     if arguments.fit:
-        half = len(chosen) // 2
-        starts, ends = errors([*chain.from_iterable(forced_true[:half])])
-        lead, tail = np.median(starts) / 1000, -np.median(ends) / 1000
-        print(f"best offsets: lead {lead:.3f} s, tail {tail:.3f} s")
-        rest = [
-            (TimedWord(a.text, a.start - lead, a.end + tail), b)
-            for pairs in forced_true[half:]
-            for a, b in pairs
-        ]
-        show("moved forced / phones, other half", rest)
+        half = len(forced_true) // 2
+        offsets = fitted_offsets(forced_true[:half])
+        print(f"best offsets: lead {offsets.lead:.3f} s, tail {offsets.tail:.3f} s")
+        rest = [*chain.from_iterable(forced_true[half:])]
+        show("moved forced / phones, other half", moved(rest, offsets))
     show("forced alignment / phones", [*chain.from_iterable(forced_true)])
     show("recognised / forced alignment", [*chain.from_iterable(heard_forced)])
     show("recognised / phones", [*chain.from_iterable(heard_true)])

@@ -257,6 +257,24 @@ def test_thresholds_fit_the_rate_that_was_asked() -> None:
     assert (table.at(0.03, 100, np.array([8, 64])) > table.at(0.03, 10, np.array([8, 64]))).all()
 
 
+def test_thresholds_keep_the_rate_in_the_worst_condition_that_has_enough_trials() -> None:
+    rng = np.random.default_rng(0)
+
+    def trials(mean: float, count: int) -> dict[int, list[tuple[int, float]]]:
+        lengths = rng.integers(4, 80, count)
+        return {50: [(int(n), float(rng.normal(mean, 1.0))) for n in lengths]}
+
+    clear, unclear, few = trials(-5.0, 4000), trials(-3.0, 4000), trials(0.0, 8)
+    both = fit_thresholds(clear, unclear, few, trials(-9.0, 0))
+    # Eight trials are half of what a cell needs, were they all of its length.
+    assert np.array(both.values) == pytest.approx(np.array(fit_thresholds(unclear, few).values))
+    ratios = np.array([ratio for _, ratio in unclear[50]])
+    lengths = np.array([length for length, _ in unclear[50]])
+    assert np.mean(ratios >= both.at(0.03, 50, lengths)) == pytest.approx(0.03, rel=0.3)
+    with pytest.raises(ValueError, match="no trials"):
+        fit_thresholds({50: []})
+
+
 def test_thresholds_survive_json_and_corrupt_ones_are_refused() -> None:
     row = DEFAULT_THRESHOLDS.to_json()
     assert thresholds_from_json(row) == DEFAULT_THRESHOLDS == model_thresholds({})

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig, Config
+from govor.ctc import ctc_losses, evaluate_model
 from govor.dataset import Batch, Dataset, Left, Source
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
 from govor.model import AcousticNetwork, flushed_denormals, frame_mask
-from govor.training import ctc_losses, evaluate_model
 from govor.training_report import Example
 
 Weights: TypeAlias = dict[str, Tensor]

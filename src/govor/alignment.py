@@ -15,8 +15,9 @@ from govor.decoding import align, words_of
 from govor.errors import AudioError, ConfigError, ManifestError
 from govor.features import extract
 from govor.language import tr
+from govor.long_audio import cut_windows
 from govor.numbers import digits_to_words
-from govor.recognizer import Recognizer, cut_windows
+from govor.recognizer import Recognizer
 from govor.text import is_speakable, normalize
 from govor.transcript import Word
 from govor.word_times import Offsets, word_times

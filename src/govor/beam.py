@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.decoding import Decoded, _words, align
+from govor.decoding import Decoded, align, words_of
 from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
 from govor.language import tr
-from govor.language_model.vocabulary import read_vocabulary
+from govor.language_model.soundness import check_binary
+from govor.language_model.vocabulary import read_packed_vocabulary
+from govor.mapped_search import mapped_search
 from govor.text import Alphabet, is_speakable, normalize
 from govor.transcript import Alternative
 
 SHIPPED_LANGUAGE_MODEL = "ru.klm"
+
+# Between frames that are blank beyond doubt nothing is decided: of a run of them one is enough.
+_SURE = math.log(0.99)
+# Symbols less likely in a frame are not followed, nor beginnings by so much less likely than the best one;
+# natural log. The second width is for alternatives, of which the narrow search would find fewer.
+_SYMBOL_FLOOR = -5.0
+_BEAM_FLOOR, _WIDE_BEAM_FLOOR = -8.0, -10.0
+# The least probability that the package's search reckons with, 1e-15; natural log.
+_IMPOSSIBLE = np.float32(-34.5)
 
 
 @dataclass(frozen=True)
@@ -36,8 +49,13 @@ class BeamSettings:
     """Bonus for each word, -20 to 20."""
     unknown: float = -8.0
     """log10 penalty of a word that is not in the language model, -100 to 0."""
-    hotword_weight: float = 8.0
+    hotword_weight: float = 10.0
     """Bonus of a hot word, natural log, 0 to 100; a part of it while the word is only begun."""
+    blank: float = 0.0
+    """Taken from the blank's log-probability in every frame, natural log, -5 to 5.
+
+    A network trained by CTC leaves out rather than adds: the blank is by far its most frequent symbol.
+    """
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -46,6 +64,7 @@ class BeamSettings:
             ("beta", self.beta, -20, 20),
             ("unknown", self.unknown, -100, 0),
             ("hotword-weight", self.hotword_weight, 0, 100),
+            ("blank", self.blank, -5, 5),
         ):
             if not low <= value <= high:
                 raise ConfigError(
@@ -59,8 +78,9 @@ class BeamSettings:
 class BeamDecoder:
     """Search for the best text; the words' frames and confidences come from aligning it.
 
-    Words that the language model does not know stay possible, letter by letter. Beginnings that are e^10 less
-    likely than the best one and symbols below e^-5 in a frame are not followed. Raises MissingExtraError if
+    Words that the language model does not know stay possible, letter by letter. Beginnings that are e^8 less
+    likely than the best one and symbols below e^-5 in a frame are not followed, e^10 behind where several
+    alternatives are asked for; of frames that are surely blank one in a row is. Raises MissingExtraError if
     the package is absent, InputNotFoundError or ModelError for a language model that is missing, unreadable
     or of another alphabet, ConfigError for hot words without Russian letters or `num_alternatives` below 1.
     """
@@ -74,18 +94,24 @@ class BeamDecoder:
         hotwords: Sequence[str] = (),
         num_alternatives: int = 1,
     ) -> None:
-        if not 1 <= num_alternatives <= 1000:
-            raise ConfigError(
-                tr(
-                    f"вариантов {num_alternatives}: нужно от 1 до 1000",
-                    f"{num_alternatives} alternatives: must be 1 to 1000",
-                )
-            )
         self.settings = settings or BeamSettings()
         self._alphabet = alphabet
         self._hotwords = _usable_hotwords(hotwords)
-        self._num_alternatives = num_alternatives
+        self._num_alternatives = _usable_number(num_alternatives)
         self._search = _load(alphabet, language_model, self.settings)
+
+    def variant(self, *, hotwords: Sequence[str] = (), num_alternatives: int = 1) -> BeamDecoder:
+        """Return a decoder with other hot words and alternatives that shares the loaded language model.
+
+        Any number of threads may use variants at a time. Raises ConfigError as the constructor does.
+        """
+        other = BeamDecoder.__new__(BeamDecoder)
+        other.settings = self.settings
+        other._alphabet = self._alphabet
+        other._hotwords = _usable_hotwords(hotwords)
+        other._num_alternatives = _usable_number(num_alternatives)
+        other._search = self._search
+        return other
 
     def text(self, log_probs: NDArray[np.float32]) -> str:
         """Return the best text of log_probs (T, V) alone, without its words' frames."""
@@ -98,15 +124,20 @@ class BeamDecoder:
         if not found:
             return Decoded("", (), 0.0)
         best = found[0]
-        alignment = align(log_probs, self._alphabet.encode(best.text), self._alphabet.blank)
-        words = _words(alignment, self._alphabet)
+        # The search has the same floor; a path through what is impossible could not be aligned.
+        floored = np.maximum(log_probs, _IMPOSSIBLE)
+        alignment = align(floored, self._alphabet.encode(best.text), self._alphabet.blank)
+        words = words_of(alignment, self._alphabet)
         return Decoded(best.text, words, best.score, found if self._num_alternatives > 1 else ())
 
     def _best_texts(self, log_probs: NDArray[np.float32]) -> tuple[Alternative, ...]:
         if len(log_probs) == 0:
             return ()
+        frames, skipped = self._decisive(log_probs)
         beams = self._search.decode_beams(
-            log_probs,
+            frames,
+            beam_prune_logp=_BEAM_FLOOR if self._num_alternatives == 1 else _WIDE_BEAM_FLOOR,
+            token_min_logp=_SYMBOL_FLOOR,
             beam_width=max(self.settings.beam_width, self._num_alternatives),
             # It drops beams that no language model can tell apart any more: quicker, but fewer alternatives.
             prune_history=self._num_alternatives == 1,
@@ -116,8 +147,17 @@ class BeamDecoder:
         # Beams that differ in spaces only are one text.
         texts: dict[str, float] = {}
         for text, *_, score in beams:
-            texts.setdefault(" ".join(text.split()), float(score))
+            texts.setdefault(" ".join(text.split()), float(score) + skipped)
         return tuple(Alternative(text, score) for text, score in texts.items())[: self._num_alternatives]
+
+    def _decisive(self, log_probs: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """Return the frames (T', V) to search, the blank weakened, and the log-probability of the others."""
+        blank = self._alphabet.blank
+        sure = log_probs[:, blank] > _SURE
+        skipped = np.concatenate([[False], sure[1:] & sure[:-1]])
+        frames = log_probs[~skipped]
+        frames[:, blank] -= self.settings.blank
+        return frames, float(log_probs[skipped, blank].sum(dtype=np.float64))
 
 
 def shipped_language_model() -> Path | None:
@@ -126,6 +166,17 @@ def shipped_language_model() -> Path | None:
 
     path = Path(str(files("govor").joinpath("models", SHIPPED_LANGUAGE_MODEL)))
     return path if path.is_file() else None
+
+
+def _usable_number(num_alternatives: int) -> int:
+    if not 1 <= num_alternatives <= 1000:
+        raise ConfigError(
+            tr(
+                f"вариантов {num_alternatives}: нужно от 1 до 1000",
+                f"{num_alternatives} alternatives: must be 1 to 1000",
+            )
+        )
+    return num_alternatives
 
 
 def _usable_hotwords(hotwords: Sequence[str]) -> list[str]:
@@ -141,25 +192,25 @@ def _usable_hotwords(hotwords: Sequence[str]) -> list[str]:
 
 
 def _load(alphabet: Alphabet, language_model: Path | None, settings: BeamSettings) -> Any:
-    options: dict[str, Any] = {}
-    if language_model is not None:
-        if not language_model.is_file():
-            raise InputNotFoundError(
-                tr(f"нет языковой модели {language_model}", f"no language model {language_model}")
-            )
-        options = {
-            "kenlm_model_path": language_model,
-            # Without them every unfinished word would be punished as unknown.
-            "unigrams": _vocabulary(language_model, alphabet),
-            "alpha": settings.alpha,
-            "beta": settings.beta,
-            "unk_score_offset": settings.unknown,
-        }
+    # The empty string is what the package takes for the blank.
+    labels = ["", *alphabet.symbols[1:]]
+    if language_model is not None and not language_model.is_file():
+        raise InputNotFoundError(
+            tr(f"нет языковой модели {language_model}", f"no language model {language_model}")
+        )
+    # The shipped one came whole from the package, and looking at every pointer takes longer than to load it.
+    if language_model is not None and language_model != shipped_language_model():
+        check_binary(language_model)
+    # Without its words every unfinished word would be punished as unknown.
+    words = b"" if language_model is None else _vocabulary(language_model, alphabet)
     try:
+        if language_model is not None:
+            return mapped_search(
+                labels, language_model, words, settings.alpha, settings.beta, settings.unknown
+            )
         from ctc_beam_decoder import BeamSearchDecoder
 
-        # The empty string is what the package takes for the blank.
-        return BeamSearchDecoder(["", *alphabet.symbols[1:]], **options)
+        return BeamSearchDecoder(labels)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise ModelError(
@@ -178,11 +229,11 @@ def _load(alphabet: Alphabet, language_model: Path | None, settings: BeamSetting
         ) from error
 
 
-def _vocabulary(language_model: Path, alphabet: Alphabet) -> list[str]:
-    words = read_vocabulary(language_model)
-    letters = set(alphabet.symbols[2:])
-    if not any(letters.issuperset(word) for word in words):
-        sample = " ".join(words[:3])
+def _vocabulary(language_model: Path, alphabet: Alphabet) -> bytes:
+    words = read_packed_vocabulary(language_model)
+    letters = "".join(alphabet.symbols[2:])
+    if re.search(f"(?:^|\0)[{letters}]+\0", words.decode("utf-8")) is None:
+        sample = words[:60].decode("utf-8", "ignore").replace("\0", " ").strip()
         raise ModelError(
             tr(
                 f"языковая модель {language_model} не русская или без словаря ({sample}); "

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from govor.features import normalize
 from govor.language import tr
 from govor.onnx_format import FORMAT, METADATA_KEY
 from govor.text import BLANK, RUSSIAN_LETTERS, Alphabet
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 SHIPPED_MODEL = "small.onnx"
 
@@ -125,24 +128,35 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     )
 
 
-def read_model_bytes(path: Path | str | None) -> tuple[bytes, str]:
-    """Return a model file (the shipped one without `path`) and its name for messages."""
-    if path is None:
-        from importlib.resources import files
+def shipped_models() -> dict[str, Traversable]:
+    """Return the models that come with Govor, by name."""
+    folder = _models_folder()
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".onnx")] if folder.is_dir() else []
+    return {entry.name.removesuffix(".onnx"): entry for entry in sorted(found, key=lambda entry: entry.name)}
 
-        resource = files("govor").joinpath("models", SHIPPED_MODEL)
-        try:
-            return resource.read_bytes(), SHIPPED_MODEL
-        except OSError as error:
-            raise ModelNotFoundError(
-                tr(
-                    f"в этой установке нет модели {SHIPPED_MODEL}; укажите свою: --model model.onnx",
-                    f"this installation holds no model {SHIPPED_MODEL}; name your own: --model model.onnx",
-                )
-            ) from error
+
+def _models_folder() -> Traversable:
+    from importlib.resources import files
+
+    return files("govor").joinpath("models")
+
+
+def read_model_bytes(path: Path | str | None) -> tuple[bytes, str]:
+    """Return a model file and its name for messages.
+
+    `path` may be the bare name of a shipped model, such as ``seed``, unless a file is called so; without it
+    the model is ``small``. Raises ModelNotFoundError.
+    """
+    if path is None:
+        return _read_shipped(Path(SHIPPED_MODEL).stem)
     try:
+        bare = Path(path).name == str(path) and not Path(path).suffix
+        if bare and not Path(path).is_file():
+            return _read_shipped(str(path))
         return Path(path).read_bytes(), str(path)
     except (OSError, ValueError) as error:
+        if isinstance(error, ModelNotFoundError):
+            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelNotFoundError(
             tr(
@@ -150,6 +164,21 @@ def read_model_bytes(path: Path | str | None) -> tuple[bytes, str]:
                 f"model {path} cannot be opened ({reason}); check the path",
             )
         ) from error
+
+
+def _read_shipped(name: str) -> tuple[bytes, str]:
+    shipped = shipped_models()
+    if name not in shipped:
+        listed = ", ".join(shipped) or "–"
+        raise ModelNotFoundError(
+            tr(
+                f"модель {name} не открывается: нет такого файла, а поставляются {listed}; "
+                "укажите свою: --model model.onnx",
+                f"model {name} cannot be opened: there is no such file, and shipped are: {listed}; "
+                "name your own: --model model.onnx",
+            )
+        )
+    return shipped[name].read_bytes(), shipped[name].name
 
 
 def _broken(name: str, error: Exception) -> ModelError:

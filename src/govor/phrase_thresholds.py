@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from govor.errors import ConfigError, ModelError
 from govor.language import tr
 
+# A condition with fewer trials of a length says nothing of rates of some percent.
+_FEW = 30
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -93,25 +96,29 @@ def _broken() -> ModelError:
 
 
 def fit_thresholds(
-    trials: Mapping[int, Sequence[tuple[int, float]]],
+    *conditions: Mapping[int, Sequence[tuple[int, float]]],
     lengths: Sequence[int] = (8, 16, 32, 64),
     rates: Sequence[float] = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2),
 ) -> Thresholds:
     """Fit the table to out-of-list trials: for each list size, the best phrase's length and ratio of each.
 
-    A cell is a quantile over the trials within a factor of two of its length. Made monotonic: a longer list
-    never gets a lower threshold. Raises ValueError where there are none.
+    Each condition, such as clear or unclear speech, has its own trials; the rate is kept in the worst of
+    them. A cell is a quantile over the trials within a factor of two of its length. Made monotonic: a longer
+    list never gets a lower threshold. Raises ValueError where there are no trials at all.
     """
-    sizes = sorted(trials)
-    table = np.empty((len(sizes), len(lengths), len(rates)))
+    sizes = sorted(set().union(*conditions))
+    table = np.full((len(sizes), len(lengths), len(rates)), -math.inf)
     for i, size in enumerate(sizes):
-        found = np.array(trials[size], np.float64).reshape(-1, 2)
         for j, length in enumerate(lengths):
-            last = found[:, 0] <= (math.inf if j == len(lengths) - 1 else 2 * length)
-            near = found[(found[:, 0] >= (0 if j == 0 else length / 2)) & last, 1]
-            if not len(near):
+            first = 0 if j == 0 else length / 2
+            last = math.inf if j == len(lengths) - 1 else 2 * length
+            for trials in conditions:
+                found = np.array(trials.get(size, ()), np.float64).reshape(-1, 2)
+                near = found[(found[:, 0] >= first) & (found[:, 0] <= last), 1]
+                if len(near) >= min(_FEW, len(found)) and len(near):
+                    table[i, j] = np.maximum(table[i, j], np.quantile(near, 1 - np.array(rates)))
+            if np.isinf(table[i, j]).any():
                 raise ValueError(f"no trials of length {length} with {size} phrases")
-            table[i, j] = np.quantile(near, 1 - np.array(rates))
     table = np.maximum.accumulate(np.maximum(table, -20.0), axis=0)
     return Thresholds(tuple(sizes), tuple(lengths), tuple(rates), _nested(table))
 

@@ -21,8 +21,8 @@ from govor.recognizer import Recognizer
 from govor.text import normalize
 
 # First steps of the search; each is halved when no step helps any more.
-_STEPS = {"alpha": 0.2, "beta": 1.0, "unknown": 3.0}
-_RANGES = {"alpha": (0.0, 3.0), "beta": (-5.0, 10.0), "unknown": (-30.0, 0.0)}
+_STEPS = {"alpha": 0.2, "beta": 1.0, "unknown": 3.0, "blank": 1.0}
+_RANGES = {"alpha": (0.0, 3.0), "beta": (-5.0, 10.0), "unknown": (-30.0, 0.0), "blank": (-2.0, 4.0)}
 _HALVINGS = 2
 _WIDTHS = (8, 16, 32, 64, 128)
 # A narrower beam that costs no more errors than this is taken.
@@ -72,8 +72,8 @@ def tune(
     language_model: Path | None,
     on_progress: Callable[[str], None] | None = None,
     *,
-    search_utterances: int = 170,
-    max_trials: int = 40,
+    search_utterances: int = 500,
+    max_trials: int = 50,
 ) -> Tuning:
     """Minimise the mean of WER and CER by a pattern search over alpha, beta and the penalty of unknown words.
 
@@ -96,6 +96,7 @@ def tune(
         trial = _measure(on, decoder.text, settings)
         say(
             f"alpha {settings.alpha:.3g}  beta {settings.beta:.3g}  unknown {settings.unknown:.3g}  "
+            f"blank {settings.blank:.3g}  "
             f"beam {settings.beam_width}:  WER {trial.wer:.2%}  CER {trial.cer:.2%}"
         )
         return trial

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, cast
 
 import typer
 
 from govor import __version__
-from govor.cli import (
-    adapt,
-    align,
-    corpus,
-    devices,
-    download,
-    evaluate,
-    export,
-    features,
-    listen,
-    lm,
-    prepare,
-    record,
-    serve,
-    train,
-    transcribe,
-    tune,
-)
 from govor.cli.console import ExitCode, Terminal, limit_threads
 from govor.errors import GovorError
 from govor.language import speaks_russian, tr
@@ -33,33 +16,37 @@ from govor.language import speaks_russian, tr
 # Older typer uses click, newer carries a copy of its own; this is the base of its errors in either.
 _ClickError = cast("type[Any]", typer.BadParameter.__mro__[2])
 
-app = typer.Typer(
-    name="govor",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help=tr(
-        "Говор: распознавание русской речи, которое можно обучить и сделать своим.",
-        "Govor: Russian speech recognition that you can train and make your own.",
-    ),
+# In the order of the help; each is a module of `govor.cli` with HELP and a function of the same name.
+COMMANDS = (
+    *("transcribe", "listen", "align", "evaluate", "train", "adapt", "tune", "export", "record", "serve"),
+    *("devices", "features"),
 )
+# Modules that are trees of their own, each with an `app`.
+GROUPS = ("download", "prepare", "corpus", "lm")
 
-app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
-app.command("listen", help=listen.HELP)(listen.listen)
-app.command("align", help=align.HELP)(align.align)
-app.command("evaluate", help=evaluate.HELP)(evaluate.evaluate)
-app.command("train", help=train.HELP)(train.train)
-app.command("adapt", help=adapt.HELP)(adapt.adapt)
-app.command("tune", help=tune.HELP)(tune.tune)
-app.command("export", help=export.HELP)(export.export)
-app.command("record", help=record.HELP)(record.record)
-app.command("serve", help=serve.HELP)(serve.serve)
-app.command("devices", help=devices.HELP)(devices.devices)
-app.command("features", help=features.HELP)(features.features)
-app.add_typer(download.app, name="download")
-app.add_typer(prepare.app, name="prepare")
-app.add_typer(corpus.app, name="corpus")
-app.add_typer(lm.app, name="lm")
+
+def command_tree(arguments: Sequence[str]) -> typer.Typer:
+    """Return the tree of commands, or the one that is asked for: importing all takes as long as all else."""
+    tree = typer.Typer(
+        name="govor",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help=tr(
+            "Говор: распознавание русской речи, которое можно обучить и сделать своим.",
+            "Govor: Russian speech recognition that you can train and make your own.",
+        ),
+    )
+    tree.callback()(_options)
+    asked = arguments[0] if arguments and arguments[0] in (*COMMANDS, *GROUPS) else None
+    for name in COMMANDS:
+        if asked in (None, name):
+            module = import_module(f"govor.cli.{name}")
+            tree.command(name, help=module.HELP)(getattr(module, name))
+    for name in GROUPS:
+        if asked in (None, name):
+            tree.add_typer(import_module(f"govor.cli.{name}").app, name=name)
+    return tree
 
 
 def _show_version(asked: bool) -> None:
@@ -68,7 +55,6 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False,
@@ -88,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         _speak_russian()
     terminal = Terminal()
     try:
-        result = _only(arguments[:1])(args=list(arguments), prog_name="govor", standalone_mode=False)
+        result = command_tree(arguments)(args=list(arguments), prog_name="govor", standalone_mode=False)
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -108,17 +94,6 @@ def run(arguments: Sequence[str]) -> int:
         # Newer typer turns Ctrl-C into this code itself.
         terminal.say(tr("прервано", "interrupted"))
     return int(result) if isinstance(result, int) else ExitCode.FINE
-
-
-def _only(command: Sequence[str]) -> typer.Typer:
-    """Return the tree with that command alone: typer looks at each option of all that it is given."""
-    named = [info for info in app.registered_commands if [info.name] == list(command)]
-    if not named:
-        return app
-    narrow = typer.Typer(name="govor", rich_markup_mode="rich", pretty_exceptions_enable=False)
-    narrow.registered_commands = named
-    narrow.registered_callback = app.registered_callback
-    return narrow
 
 
 def _show_usage_error(error: Any, terminal: Terminal) -> None:

@@ -169,16 +169,21 @@ def _clock(seconds: float) -> str:
 
 
 def check_batch_options(
-    files: Sequence[str], output_dir: Path | None, skip_existing: bool, watch: Path | None
+    files: Sequence[str],
+    output_dir: Path | None,
+    skip_existing: bool,
+    watch: Path | None,
+    context: typer.Context | None = None,
 ) -> None:
-    """Raise ConfigError if the options contradict."""
+    """Raise ConfigError if the options contradict, BadParameter if there is nothing to work on."""
     if skip_existing and output_dir is None:
         raise ConfigError(
             tr("--skip-existing требует --output-dir ПАПКА", "--skip-existing needs --output-dir FOLDER")
         )
     if watch is None and not files:
-        raise ConfigError(
-            tr("нет записей: назовите файлы или папку", "no recordings: name files or a folder")
+        # Not ConfigError: a command line without its argument gets the help and exit code of wrong usage.
+        raise typer.BadParameter(
+            tr("нет записей: назовите файлы или папку", "no recordings: name files or a folder"), ctx=context
         )
     if watch is not None and files:
         raise ConfigError(

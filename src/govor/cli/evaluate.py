@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +19,13 @@ from govor.cli.options import (
     Beta,
     Decoder,
     DecoderName,
+    FalseAccepts,
     HotWords,
     HotWordWeight,
     LanguageModel,
     Model,
     NoLanguageModel,
+    Phrases,
     Quiet,
     example,
 )
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from govor.evaluation import Evaluation
+    from govor.spotting import PhraseSpotting, WordSpotting
 
 HELP = example(
     "Измерить точность на манифесте: WER и CER с доверительными интервалами, голоса, худшие фразы.",
@@ -51,6 +55,8 @@ def evaluate(
     beam_width: BeamWidth = None,
     alpha: Alpha = None,
     beta: Beta = None,
+    phrases: Phrases = None,
+    false_accepts: FalseAccepts = None,
     json_output: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +75,9 @@ def evaluate(
     """Measure the accuracy on a manifest."""
     from govor.evaluation import evaluate as run
     from govor.manifest import BadLine, read_manifest
+    from govor.phrase_list import read_phrases
     from govor.recognizer import load_model
+    from govor.spotting import spot_phrases, spot_words
 
     terminal = Terminal(quiet)
     bad: list[BadLine] = []
@@ -77,9 +85,9 @@ def evaluate(
     for line in bad:
         terminal.fail(f"{line.place}: {line.reason}")
     recognizer = load_model(model)
-    choice = DecoderChoice(decoder, lm, no_lm, hotwords, hotword_weight, 1, beam_width, alpha, beta).decoder(
-        recognizer
-    )
+    choice = DecoderChoice(
+        decoder, lm, no_lm, hotwords, hotword_weight, 1, beam_width, alpha, beta, phrases, false_accepts
+    ).decoder(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:
         evaluation = run(utterances, recognizer, choice, update)
     for failure in evaluation.failures:
@@ -90,10 +98,21 @@ def evaluate(
         terminal.warn(note)
     for warning in damage:
         terminal.fail(warning)
-    _show(evaluation, worst, terminal.results)
+    pairs = [(result.reference, result.hypothesis) for result in evaluation.results]
+    details = evaluation.to_json()
+    if phrases is None:
+        _show(evaluation, worst, terminal.results)
+    else:
+        spotted = spot_phrases(pairs, read_phrases(phrases))
+        details["phrases"] = spotted.to_json()
+        _show_phrases(spotted, worst, terminal.results)
+    if hotwords is not None:
+        found = spot_words(pairs, hotwords.split(","))
+        details["hotwords"] = [asdict(word) for word in found]
+        _show_hotwords(found, terminal.results)
     if json_output is not None:
         json_output.parent.mkdir(parents=True, exist_ok=True)
-        report = json.dumps(evaluation.to_json(), ensure_ascii=False, indent=1)
+        report = json.dumps(details, ensure_ascii=False, indent=1)
         json_output.write_text(report + "\n", encoding="utf-8")
         terminal.say(tr(f"подробности: {json_output}", f"details: {json_output}"))
     return ExitCode.SOME_FAILED if bad or damage or evaluation.failures else ExitCode.FINE
@@ -140,6 +159,43 @@ def _show(evaluation: Evaluation, worst: int, console: Console) -> None:
         _show_speakers(evaluation, worst, console)
     if worst and evaluation.worst(1):
         _show_worst(evaluation, worst, console)
+
+
+def _show_phrases(spotted: PhraseSpotting, worst: int, console: Console) -> None:
+    def part(count: int, total: int) -> str:
+        return f"{count} / {total}" + (f" = {count / total:.1%}" if total else "")
+
+    confused = spotted.num_listed - spotted.right - spotted.rejected
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, count, total in (
+        (tr("фразы списка: узнаны", "listed phrases: right"), spotted.right, spotted.num_listed),
+        (tr("не приняты", "rejected"), spotted.rejected, spotted.num_listed),
+        (tr("приняты за другую", "taken for another"), confused, spotted.num_listed),
+        (
+            tr("чужая речь: ложно принята", "other speech: false accepts"),
+            spotted.false_accepts,
+            spotted.num_other,
+        ),
+    ):
+        table.add_row(name, part(count, total))
+    console.print(table)
+    for confusion in spotted.confusions[: 4 * worst]:
+        times = f" × {confusion.count}" if confusion.count > 1 else ""
+        console.print(f"  {confusion.said or '—'} → {confusion.heard}{times}", markup=False)
+
+
+def _show_hotwords(found: tuple[WordSpotting, ...], console: Console) -> None:
+    console.print()
+    table = Table(box=None, pad_edge=False)
+    table.add_column(tr("горячее слово", "hot word"))
+    for heading in (tr("сказано", "said"), tr("узнано", "found"), tr("лишних", "inserted")):
+        table.add_column(heading, justify="right")
+    for word in found:
+        table.add_row(escape(word.word), str(word.said), str(word.found), str(word.inserted))
+    if len(found) > 1:
+        sums = [sum(getattr(word, name) for word in found) for name in ("said", "found", "inserted")]
+        table.add_row(f"[bold]{tr('все', 'all')}[/bold]", *(str(total) for total in sums))
+    console.print(table)
 
 
 def _show_speakers(evaluation: Evaluation, count: int, console: Console) -> None:

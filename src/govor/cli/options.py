@@ -19,7 +19,10 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help=tr("Файл модели ONNX; без него поставляемая.", "ONNX model file; the shipped one if absent."),
+        help=tr(
+            "Файл модели ONNX или имя поставляемой: small, seed.",
+            "ONNX model file or the name of a shipped one: small, seed.",
+        ),
     ),
 ]
 

@@ -70,6 +70,7 @@ _OUTPUT = tr("Вывод", "Output")
 
 
 def transcribe(
+    context: typer.Context,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -168,7 +169,7 @@ def transcribe(
     formats = tuple(format.split(","))
     raw_format = None if raw is None else parse_raw_format(raw)
     files = files or []
-    check_batch_options(files, output_dir, skip_existing, watch)
+    check_batch_options(files, output_dir, skip_existing, watch, context)
     inputs = find_recordings(files, raw=raw_format is not None, unique=output_dir is not None)
     for line in inputs.errors:
         terminal.fail(line)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from govor import load_model
+from govor.checkpoint import Checkpoint
+from govor.config import PRESETS, load_config
+from govor.errors import ModelNotFoundError
+from govor.export import export_onnx
+from govor.model import AcousticNetwork
+from govor.onnx_model import read_model_bytes, shipped_models
+from govor.text import Alphabet
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_model_is_found_by_its_name_and_the_default_is_small() -> None:
+    assert "small" in shipped_models()
+    assert read_model_bytes("small") == read_model_bytes(None)
+    assert load_model("small").model.name == "small.onnx"
+
+
+def test_unknown_name_tells_which_models_there_are() -> None:
+    with pytest.raises(
+        ModelNotFoundError, match=r"model tiny cannot be opened: .* shipped are: (\w+, )*small"
+    ):
+        load_model("tiny")
+
+
+def test_file_without_a_suffix_goes_before_the_shipped_model_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small").write_bytes(b"mine")
+    assert read_model_bytes("small") == (b"mine", "small")
+
+
+def test_seed_fits_into_a_megabyte_and_is_found_by_name_once_it_lies_beside_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    config, alphabet = PRESETS["seed"], Alphabet()
+    network = AcousticNetwork(config.network, len(alphabet))
+    assert sum(value.numel() for value in network.parameters()) == 550_691
+    export_onnx(Checkpoint(config, alphabet, network.state_dict()), tmp_path / "seed.onnx")
+    assert (tmp_path / "seed.onnx").stat().st_size < 1_000_000
+    monkeypatch.setattr("govor.onnx_model._models_folder", lambda: tmp_path)
+    recognizer = load_model("seed")
+    assert recognizer.model.config == config
+    # One frame of the network for every 10 ms.
+    features = np.random.default_rng(1).normal(size=(100, 13)).astype(np.float32)
+    (log_probs,) = recognizer.model.log_probs([features])
+    assert log_probs.shape == (100, len(alphabet))
+    noise = np.random.default_rng(1).normal(scale=0.1, size=16000).astype(np.float32)
+    assert recognizer.transcribe(noise, sample_rate=16000).duration == pytest.approx(1.0)
+
+
+def test_seed_is_trained_like_small_and_differs_in_the_network_alone() -> None:
+    stages = [len(list((ROOT / "recipes" / name).glob("stage*.toml"))) for name in ("small", "seed")]
+    assert stages[0] == stages[1] >= 3
+    for stage in range(1, stages[0] + 1):
+        small, seed = (load_config(ROOT / f"recipes/{name}/stage{stage}.toml") for name in ("small", "seed"))
+        assert seed.network.model_dump(exclude={"dropout"}) == PRESETS["seed"].network.model_dump(
+            exclude={"dropout"}
+        )
+        assert seed.features == small.features
+        assert seed.augment == small.augment
+        assert seed.training.model_dump(exclude={"epochs"}) == small.training.model_dump(exclude={"epochs"})
+    small, seed = (
+        (ROOT / f"recipes/{name}/train.sh").read_text(encoding="utf-8").splitlines()
+        for name in ("small", "seed")
+    )
+    commands = [line for line in small if not line.startswith("#")]
+    assert [line.replace("/seed", "/small") for line in seed if not line.startswith("#")] == commands
