@@ -125,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recordings", nargs="*", type=Path)
     parser.add_argument("--number", type=int, default=100, help="recordings of festvox-ru")
+    parser.add_argument("--snr", type=float, help="add white noise so many dB below the speech")
     parser.add_argument("--decoder", default="auto")
     parser.add_argument("--model", default=None)
     arguments = parser.parse_args()
@@ -132,6 +133,9 @@ def main() -> None:
     if not paths:
         parser.error(f"no recordings: install festvox-ru ({RECORDINGS}) or name files")
     sound = join(paths)
+    if arguments.snr is not None:
+        loudness = float(np.sqrt(np.mean(np.square(sound)))) * 10 ** (-arguments.snr / 20)
+        sound += loudness * np.random.default_rng(2).standard_normal(len(sound)).astype(np.float32)
     screen, cost, finals = listen(load_model(arguments.model), sound, arguments.decoder)
     seconds = len(sound) / RATE
     rows = [

@@ -46,7 +46,9 @@ def pink(seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
     return (0.1 * sound / sound.std()).astype(np.float32)
 
 
-def kinds(clean: list[NDArray[np.float32]], music: list[NDArray[np.float32]]) -> Iterator[tuple[str, list[Sound]]]:
+def kinds(
+    clean: list[NDArray[np.float32]], music: list[NDArray[np.float32]]
+) -> Iterator[tuple[str, list[Sound]]]:
     rng = np.random.default_rng(0)
     loud = [samples / np.abs(samples).max() for samples in clean]
     yield "as recorded", [(x, RATE) for x in clean]

@@ -77,6 +77,16 @@ def test_a_seed_gives_the_same_damage_each_time() -> None:
     assert len({mutate(data, seed, [data]) for seed in range(200)}) > 190
 
 
+def test_the_sandbox_sees_crashes_bugs_hangs_and_swelling(tmp_path: Path) -> None:
+    report = run_cases("faulty", tmp_path, 6, hang_seconds=1.0)
+    crash, bug, hang = report.faults
+    assert crash.startswith("faulty 1: exit code -11")
+    assert bug.startswith("faulty 2") and "KeyError" in bug
+    assert hang == "faulty 3: no end after 1 s"
+    assert report.num_cases == 6
+    assert report.peak_megabytes > MAX_MEGABYTES
+
+
 def test_damaged_recordings_of_every_format_give_text_or_one_error(sounds: Path) -> None:
     report = run_cases("audio", sounds, CASES or 500)
     assert report.faults == ()

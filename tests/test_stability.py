@@ -8,7 +8,10 @@ from govor.transcript import Word
 
 
 def words(text: str, end: float = 1.0) -> tuple[Word, ...]:
-    return tuple(Word(word, end - 0.2, end, 0.9) for word in text.split())
+    """The words of a text; those with a question mark are doubtful."""
+    return tuple(
+        Word(word.rstrip("?"), end - 0.2, end, 0.3 if word.endswith("?") else 0.9) for word in text.split()
+    )
 
 
 def shown(steady: Steady, text: str, edge: float = 9.0, whole: bool = False) -> str:
@@ -30,12 +33,37 @@ def test_a_word_at_the_edge_of_the_sound_is_held_back() -> None:
     assert shown(steady, "сначала", edge=1.4) == "сначала"
 
 
-def test_one_decoding_that_disagrees_takes_nothing_back_and_two_do() -> None:
+def test_a_shown_word_changes_only_after_as_many_decodings_as_asked_agree_on_another() -> None:
+    steady = Steady(many=4)
+    for _ in range(2):
+        last = shown(steady, "дверь в спальню где")
+    assert last == "дверь в спальню где"
+    for _ in range(3):
+        assert shown(steady, "дверь спальню где он") == "дверь в спальню где"
+    assert shown(steady, "дверь спальню где он") == "дверь спальню где он"
+
+
+def test_a_decoding_that_goes_back_starts_the_count_anew() -> None:
+    steady = Steady(many=3)
+    texts = ["да", "да", "нет", "нет", "да", "нет", "нет", "нет"]
+    assert [shown(steady, text) for text in texts] == ["", *["да"] * 6, "нет"]
+
+
+def test_a_doubtful_word_waits_and_so_do_those_behind_it() -> None:
+    steady = Steady(many=4)
+    assert [shown(steady, "через колет? путешествие") for _ in range(4)] == [
+        "",
+        "через",
+        "через",
+        "через колет путешествие",
+    ]
+
+
+def test_a_decoding_too_short_to_contradict_takes_nothing_back() -> None:
     steady = Steady()
     for _ in range(2):
-        assert shown(steady, "дверь в спальню где") in ("", "дверь в спальню где")
-    assert shown(steady, "дверь спальню где") == "дверь в спальню где"
-    assert shown(steady, "дверь спальню где") == "дверь спальню где"
+        shown(steady, "он открыл дверь")
+    assert shown(steady, "он") == shown(steady, "") == shown(steady, "он") == "он открыл дверь"
 
 
 def test_a_pause_shows_everything_at_once() -> None:

@@ -154,8 +154,6 @@ class Track:
         """Return how many times too fast the speech seems to run; None if it seems right."""
         if self._unreadable is None or self._unreadable_seconds < self._readable_seconds:
             return None
-        if self._check is not None and not self._check.heard_in(self._unreadable):
-            return None
 
         def log_probs(samples: Samples) -> NDArray[np.float32]:
             return self._model.log_probs([extract(samples, self._model.config.features).values])[0]
@@ -214,7 +212,7 @@ def problems_of(meter: SoundMeter, tracks: Sequence[Track], duration: float) -> 
             problems.append(_wrong_rate(speed))
             break
     coverage = Coverage(tuple(stretch for track in tracks for stretch in track.stretches))
-    noise = coverage.seconds("noise")
+    noise = 0.0 if problems and problems[-1].code == "rate" else coverage.seconds("noise")
     if noise >= min(_NOISE_SECONDS, _NOISE_SHARE * duration) and noise > 0:
         problems.append(
             Problem(

@@ -281,7 +281,8 @@ def _hand_out(
 def load_model(path: Path | str | None = None, *, threads: int = 1) -> Recognizer:
     """Load a model made by ``govor export``; without `path`, the one that comes with Govor.
 
-    `threads` is how many processor threads the network may use. Raises ModelNotFoundError if there is no such
+    `path` may also be the name of a shipped model: ``small`` or ``seed``. `threads` is how many processor
+    threads the network may use. Raises ModelNotFoundError if there is no such
     file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
     """
     return Recognizer(load_onnx_model(path, threads))

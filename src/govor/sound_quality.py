@@ -80,17 +80,24 @@ class SoundMeter:
     def feed(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """Take samples (N, C), full scale ±1; each channel is measured by itself."""
         if self._pending and (self._rate != sample_rate or self._pending[0].shape[1] != samples.shape[1]):
-            self._measure()
+            self._measure(np.concatenate(self._pending))
+            self._pending = []
         self._rate = sample_rate
         self._pending.append(samples)
-        # In codecs' frames of 20 ms the work would be all overhead.
-        if sum(map(len, self._pending)) >= sample_rate:
-            self._measure()
+        if sum(map(len, self._pending)) < sample_rate:
+            return
+        # Second by second, so that how the samples come changes nothing.
+        joined = np.concatenate(self._pending)
+        whole = len(joined) // sample_rate * sample_rate
+        for start in range(0, whole, sample_rate):
+            self._measure(joined[start : start + sample_rate])
+        self._pending = [joined[whole:]]
 
     def finish(self) -> SoundCheck | None:
         """Return the figures; None if nothing was heard."""
         if self._pending:
-            self._measure()
+            self._measure(np.concatenate(self._pending))
+            self._pending = []
         if not self._num_samples:
             return None
         shares = np.cumsum(self._histogram) / max(self._histogram.sum(), 1)
@@ -105,9 +112,7 @@ class SoundMeter:
             silence=float(shares[below - 1]) if below else 0.0,
         )
 
-    def _measure(self) -> None:
-        samples = np.concatenate(self._pending)
-        self._pending = []
+    def _measure(self, samples: NDArray[np.float32]) -> None:
         if not samples.size:
             return
         self._duration += len(samples) / self._rate

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import srt
+import webvtt
+from numpy.typing import NDArray
+
+from govor.cli.app import run
+from tiny_model import hooting_model, hoots
+
+RATE = 16000
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(hooting_model(tmp_path_factory.mktemp("model") / "hooter.onnx"))
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVOR_LANG", "en")
+
+
+def write_wav(path: Path, samples: NDArray[np.float32]) -> str:
+    """Write (N,) or (N, C)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return str(path)
+
+
+def test_several_formats_go_to_files_that_other_programs_read(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    write_wav(tmp_path / "calls" / "a.wav", hoots(2))
+    write_wav(tmp_path / "calls" / "deep" / "b.wav", hoots(3))
+    out = tmp_path / "texts"
+    formats = "srt, vtt,tsv,json,jsonl,txt,srt"
+    assert run(["transcribe", str(tmp_path / "calls"), "-f", formats, "-o", str(out), "-m", model]) == 0
+    assert capsys.readouterr().out == ""
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    assert names == {
+        f"{stem}.{kind}" for stem in ("a", "deep/b") for kind in ["srt", "vtt", "tsv", "json", "jsonl", "txt"]
+    }
+    assert [each.content for each in srt.parse((out / "a.srt").read_text("utf-8"))] == ["а", "а"]
+    assert [each.text for each in webvtt.read(str(out / "a.vtt"))] == ["а", "а"]
+    rows = list(csv.DictReader(io.StringIO((out / "deep" / "b.tsv").read_text("utf-8")), delimiter="\t"))
+    assert [row["text"] for row in rows] == ["а", "а", "а"]
+    assert json.loads((out / "deep" / "b.json").read_text("utf-8"))["text"] == "а а а"
+    assert (out / "a.txt").read_text("utf-8") == "а а\n"
+
+
+def test_one_format_of_one_recording_is_printed_with_its_tabs(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    recording = write_wav(tmp_path / "a.wav", hoots(1))
+    assert run(["transcribe", recording, "-f", "tsv", "-m", model, "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("start\tend\tchannel\tconfidence\ttext\n0.")
+    assert err == ""
+
+
+@pytest.mark.parametrize(("formats", "count"), [("srt,json", 1), ("srt", 2)])
+def test_what_cannot_go_into_one_stream_asks_for_a_folder(
+    formats: str, count: int, model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    recordings = [write_wav(tmp_path / f"{i}.wav", hoots(1)) for i in range(count)]
+    assert run(["transcribe", *recordings, "-f", formats, "-m", model]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert "--output-dir" in line
+
+
+def test_channels_apart_are_lines_that_say_which(model: str, tmp_path: Path, capsys: Capture) -> None:
+    silent = np.zeros_like(hoots(1))
+    left, right = np.concatenate([hoots(1), silent]), np.concatenate([silent, hoots(1)])
+    call = write_wav(tmp_path / "call.wav", np.stack([left, right], axis=1))
+    assert run(["transcribe", call, "--channels", "split", "-m", model, "-q"]) == 0
+    assert capsys.readouterr().out == "[1] а\n[2] а\n"
+
+
+def govor(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "govor", "transcribe", *arguments]
+    return subprocess.run(command, input=data, capture_output=True, timeout=300, check=False)
+
+
+def test_standard_input_takes_raw_sound(model: str) -> None:
+    data = (hoots(2) * 32767).astype("<i2").tobytes()
+    done = govor(["-", "--raw", "16000:s16le", "-m", model, "-q"], data)
+    assert (done.stdout.decode(), done.stderr.decode(), done.returncode) == ("а а\n", "", 0)
+
+
+def test_standard_input_takes_files_even_mp4_with_its_index_at_the_end(model: str, tmp_path: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    wav = write_wav(tmp_path / "a.wav", hoots(2))
+    m4a = tmp_path / "a.m4a"
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-i", wav, "-b:a", "96k", str(m4a)], check=True)
+    assert m4a.read_bytes().find(b"moov") > m4a.read_bytes().find(b"mdat")
+    done = govor(["-", "-f", "json", "-m", model, "-q"], m4a.read_bytes())
+    assert done.stderr.decode() == ""
+    found = json.loads(done.stdout)
+    assert (found["audio_filepath"], found["text"]) == ("-", "а а")
+
+
+def test_the_sound_of_a_film_is_recognised(model: str, tmp_path: Path, capsys: Capture) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    wav = write_wav(tmp_path / "a.wav", hoots(2))
+    films = []
+    for kind, codecs in (
+        ("mp4", ["mpeg4", "aac"]),
+        ("mkv", ["mpeg4", "flac"]),
+        ("webm", ["libvpx", "libopus"]),
+    ):
+        films.append(str(tmp_path / f"film.{kind}"))
+        picture = ["-f", "lavfi", "-i", "color=red:size=64x64:rate=5:duration=2.8"]
+        form = ["-c:v", codecs[0], "-c:a", codecs[1], "-b:a", "96k", films[-1]]
+        subprocess.run(["ffmpeg", "-loglevel", "error", *picture, "-i", wav, *form], check=True)
+    assert run(["transcribe", *films, "-f", "jsonl", "-m", model, "-q"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["text"] for row in rows[:2]] == ["а а", "а а"]
+    # At this rate opus adds tones of its own, of which this model makes letters.
+    assert set(rows[2]["text"]) == {"а", " "}
+    assert [row["duration"] for row in rows] == [pytest.approx(2.8, abs=0.1)] * 3
+
+
+def test_a_pattern_without_files_is_an_error_and_the_rest_runs(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    write_wav(tmp_path / "a.wav", hoots(1))
+    assert run(["transcribe", str(tmp_path / "*.mp3"), str(tmp_path / "*.wav"), "-m", model, "-q"]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path / 'a.wav'}: а\n"
+    assert [line.split(": ")[-1] for line in err.splitlines()] == ["no file matches this pattern"]
+
+
+def test_bad_sound_is_warned_of_and_refused_only_if_strict(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    noise = 0.02 * np.random.default_rng(0).normal(0, 1, len(hoots(3)))
+    loud = write_wav(tmp_path / "loud.wav", (hoots(3) + noise).astype(np.float32) * 6)
+    assert run(["transcribe", loud, "-m", model]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() != ""
+    assert [line for line in err.splitlines() if line.startswith(f"warning: {loud}: clipping")]
+    assert run(["transcribe", loud, "--strict", "-m", model]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith(f"error: {loud}: clipping")
+
+
+def test_no_vad_gives_the_same_words_and_leaves_nothing_out(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    sound = np.concatenate([hoots(20), np.zeros(20 * RATE, np.float32), hoots(2)])
+    recording = write_wav(tmp_path / "a.wav", sound)
+    silences = []
+    for options in ([], ["--no-vad"]):
+        assert run(["transcribe", recording, "-f", "json", "-m", model, "-q", *options]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["text"] == " ".join(["а"] * 22)
+        silences.append(found["coverage"]["silence"])
+    assert silences[0] > 15
+    assert silences[1] == 0
