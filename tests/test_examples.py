@@ -19,7 +19,7 @@ import pytest
 import typer
 from numpy.typing import NDArray
 
-from govor.cli.app import app, run
+from govor.cli.app import command_tree, run
 from govor.manifest import Utterance, read_manifest
 from govor.text import normalize
 
@@ -170,7 +170,7 @@ def test_every_command_of_the_readme_is_understood(readme: str) -> None:
     shown = {command[0] for command in commands}
     assert shown >= {"transcribe", "evaluate", "features", "prepare", "train", "export"}
     for arguments in commands:
-        command, context = typer.main.get_command(app), None
+        command, context = typer.main.get_command(command_tree(())), None
         # Parsing raises a usage error for an unknown command, option or value; nothing is run.
         while isinstance(command, typer.core.TyperGroup):
             context = command.make_context(arguments[0], list(arguments), parent=context)
