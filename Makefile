@@ -8,7 +8,7 @@ RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $
 say = $(if $(RUSSIAN),$(1),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench examples clean
+.PHONY: help demo test lint format bench examples lock clean
 
 help:
 	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
@@ -17,6 +17,7 @@ help:
 	@echo "make format    $(call say,привести код к стилю,put the code in style)"
 	@echo "make bench     $(call say,измерить скорость: benchmarks/,measure the speed: benchmarks/)"
 	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
+	@echo "make lock      $(call say,обновить constraints.txt: версии для разработки,renew constraints.txt: the versions for development)"
 	@echo "make clean     $(call say,убрать .venv и всё временное; данные и обучение остаются,remove .venv and all that is temporary; data and runs stay)"
 
 demo: $(VENV)/.light
@@ -41,6 +42,15 @@ bench: $(VENV)/.dev
 
 examples: $(VENV)/.light
 	$(BIN)/python examples/make_examples.py
+
+# Versions stay as they are unless pyproject.toml asks for more; remove a line of constraints.txt to renew it.
+lock: $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@head -2 constraints.txt >.constraints.head
+	@$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.10 --extra dev \
+	  --no-header --no-annotate -o constraints.txt
+	@cat .constraints.head constraints.txt >.constraints.new
+	@mv .constraints.new constraints.txt && rm .constraints.head
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

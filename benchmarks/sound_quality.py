@@ -3,7 +3,7 @@
     python benchmarks/sound_quality.py [--music FOLDER] [--num 40]
 
 Real recordings (festvox-ru of Debian) as they are, in noise, telephone-coded, clipped, played at wrong rates;
-noises made here; and music, where a folder of it is given. A row a kind: how many recordings got each warning.
+noises made here; and music, where a folder is given. A row a kind: how many recordings got each warning.
 """
 
 from __future__ import annotations

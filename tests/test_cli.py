@@ -422,7 +422,8 @@ def test_training_shows_what_is_heard_beside_the_reference_and_its_model_transcr
     assert run(["export", best, "-o", onnx_file, "-q"]) == 0
     capsys.readouterr()
     assert run(["transcribe", recording, "-m", onnx_file]) == 0
-    assert capsys.readouterr().err == ""
+    # The made-up language of these tests is tones, which is what the warning says.
+    assert "music or noise" in (err := capsys.readouterr().err) or not err
 
 
 def test_bad_manifest_line_is_told_trained_around_and_ends_with_1(tmp_path: Path, capsys: Capture) -> None:

@@ -32,9 +32,14 @@ SHORT, OTHER, LONG = "ru_0054", "ru_0045", "ru_0022"
 pytestmark = pytest.mark.skipif(not VOICE.is_dir(), reason="needs real speech: apt install festvox-ru")
 
 
+@lru_cache
+def load_model_once() -> Recognizer:
+    return load_model()
+
+
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return load_model()
+    return load_model_once()
 
 
 @lru_cache
@@ -124,7 +129,7 @@ def at_rate(rate: int) -> Samples:
 @lru_cache
 def in_one_piece(rate: int) -> list[Segment]:
     sound = at_rate(rate)
-    found = finals(run(load_model().stream("greedy", rate), sound, (len(sound),)))
+    found = finals(run(load_model_once().stream("greedy", rate), sound, (len(sound),)))
     assert len(found) == 2
     return found
 
@@ -145,11 +150,6 @@ def test_the_size_of_chunks_changes_no_final(rate: int, sizes: list[int], partia
     stream = load_model_once().stream("greedy", rate, partials=partials)
     # Texts, times, confidences: equal to the last bit.
     assert finals(run(stream, at_rate(rate), sizes)) == in_one_piece(rate)
-
-
-@lru_cache
-def load_model_once() -> Recognizer:
-    return load_model()
 
 
 def test_the_rate_of_the_input_changes_little(recognizer: Recognizer) -> None:

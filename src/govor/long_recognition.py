@@ -45,6 +45,9 @@ class _Open:
 
     piece: Piece
     heard: Heard
+    starts: float
+    """Seconds; words that begin before were heard by the piece before."""
+    ends: float
 
 
 class Track:
@@ -109,23 +112,26 @@ class Track:
 
     def _join(self, piece: Piece, heard: Heard) -> None:
         before = self._open
+        starts = piece.first / self._rate
         if before is not None and before.piece.end == piece.start:
             shared_until = (before.piece.first + len(before.piece.samples)) / self._rate
             shared_from = piece.first / self._rate
             place = piece.start / self._rate
             if shared_from < shared_until:
                 place = seam(before.heard, heard, shared_from, shared_until, place, self._model.alphabet)
-            self._open = replace(before, heard=before.heard.cut(-np.inf, place))
-            heard = heard.cut(place, np.inf)
+            self._open = replace(before, heard=before.heard.cut(-np.inf, place), ends=place)
+            heard, starts = heard.cut(place, np.inf), place
         self._close()
-        self._open = _Open(piece, heard)
+        self._open = _Open(piece, heard, starts, (piece.first + len(piece.samples)) / self._rate)
 
     def _close(self) -> None:
         if self._open is None:
             return
         piece, heard = self._open.piece, self._open.heard
+        segment = self._make_segment(heard, self._open.ends)
+        if segment is not None:
+            segment = _not_before(self._open.starts, segment)
         self._open = None
-        segment = self._make_segment(heard, (piece.first + len(piece.samples)) / self._rate)
         self._judge_rate(segment, piece, heard)
         if segment is None or self._is_spoken(segment, piece):
             self._account(piece.start, piece.end, "recognized")
@@ -189,6 +195,14 @@ def utterances(segment: Segment) -> list[Segment]:
         )
         for group in groups
     ]
+
+
+def _not_before(second: float, segment: Segment) -> Segment:
+    """Return the segment with its first word starting no earlier: word times reach out beyond the letters."""
+    if segment.start >= second:
+        return segment
+    first = replace(segment.words[0], start=second, end=max(segment.words[0].end, second))
+    return replace(segment, start=second, words=(first, *segment.words[1:]))
 
 
 def _stretches(segment: Segment) -> list[tuple[float, float]]:

@@ -16,8 +16,8 @@ from govor.text import Alphabet
 
 SPEEDS = (2.0, 0.5, 3.0, 1 / 3)
 """Ratios of the rates in use: 8, 16, 24, 32, 44.1 and 48 kHz. Ones nearer to 1 are heard as a manner."""
-# benchmarks/sound_quality.py: speech at its own speed never gains more than -0.3 by another, speech at a
-# wrong one never less than 0.5 by its own.
+# Speech at its own speed never gained more than -0.3 by another, speech at a wrong one never less than 0.5 by
+# its own: docs/decisions/0009.
 _SURER = 0.3
 # And no music is ever as readable as speech is, even in noise.
 _READABLE = -0.4

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from govor.audio import load_audio
 from govor.corpora.lengths import measure_length
-from govor.sound_quality import SoundCheck, check_sound
 from govor.errors import GovorError
 from govor.manifest import Utterance
+from govor.sound_quality import SoundCheck, check_sound
 from govor.text import normalize
 
 Recognize = Callable[[Utterance], str]

@@ -44,7 +44,8 @@ def export_folder(model: Path | None, runtime: Runtime, output: Path) -> Exporte
 
     ``sherpa-onnx`` gets the form of WeNet CTC, ``onnx-asr`` that of NeMo Conformer CTC: both compute their
     own mel filterbank, behind which the graph holds our front end. Raises ModelNotFoundError and ModelError
-    as `load_onnx_model`, ModelError if the front end does not move 10 ms a frame, OSError if the disk refuses.
+    as `load_onnx_model`, ModelError if the front end does not move 10 ms a frame, OSError if
+    the disk refuses.
     """
     described = load_onnx_model(model)
     features = described.config.features

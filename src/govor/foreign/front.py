@@ -269,8 +269,9 @@ def model_behind(
 
     The result takes log_mel (B, T, X) and mel_lengths (B,) and gives laid (B, ceil(T / stride), V) and
     laid_lengths (B,). `log_mel` is the natural logarithm of powers plus `guard`, if `normalized` brought to
-    mean 0 and variance 1 in every band; powers times `weights` (X, bands) are those in the bands of `config`, as
-    `our_bands` makes them. A frame in which no band of ours has more than `least` (bands,) counts as silent.
+    mean 0 and variance 1 in every band; powers times `weights` (X, bands) are those in the bands of
+    `config`, as `our_bands` makes them. A frame in which no band of ours has more than `least` (bands,)
+    counts as silent.
     """
     ready = onnx.compose.add_prefix(network, _NETWORK).graph
     before = [_INSIDE, _SPREAD if normalized else "log_power = Identity(log_mel)", _POWERS]
