@@ -98,6 +98,7 @@ def test_three_hours_of_recordings_are_accounted_for_and_no_speech_is_left_out(p
     assert lost < 0.5
 
 
+@pytest.mark.slow
 def test_twenty_minutes_are_read_as_well_as_their_sentences_one_by_one(paths: list[Path]) -> None:
     if not SHIPPED.exists():
         pytest.skip(f"no shipped model at {SHIPPED}")

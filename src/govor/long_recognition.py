@@ -29,7 +29,8 @@ _BATCH = 2
 _DOUBTFUL = 0.6
 # Mean log-probability of letters below which speech at its right speed never is, even in loud noise.
 _UNREADABLE = -0.5
-_JUDGED_SECONDS = 1.5
+# A command of a word or two is too short to be judged.
+_JUDGED_SECONDS = 2.0
 # Sound without speech is worth a warning from so many seconds, or so much of the recording, on.
 _NOISE_SECONDS = 10.0
 _NOISE_SHARE = 0.3
@@ -141,7 +142,8 @@ class Track:
             self._account(piece.start, piece.end, "noise")
 
     def _is_spoken(self, segment: Segment, piece: Piece) -> bool:
-        if self._check is None or segment.confidence >= _DOUBTFUL:
+        short = piece.end - piece.start < _JUDGED_SECONDS * self._rate
+        if self._check is None or segment.confidence >= _DOUBTFUL or short:
             return True
         return any(self._check.heard_in(self._sound(start, end, piece)) for start, end in _stretches(segment))
 

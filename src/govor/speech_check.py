@@ -14,9 +14,11 @@ from govor.endpointing import FRAME_SECONDS, frame_levels, load_silero
 
 _SILERO_RATE = 16000
 # So many frames in a row, each at least so likely, are speech. Real speech, in noise as loud as itself, too,
-# has ten at 1.0; notes of an instrument three at 0.7.
-_FRAMES = 5
-_PROBABILITY = 0.5
+# has ten at 1.0; notes of an instrument had three at 0.8.
+_FRAMES = 6
+_PROBABILITY = 0.8
+# Less is enough to keep a silence from being left out.
+_PROBABILITY_IN_SILENCE = 0.4
 # Frames of noise alone differ by about this much.
 _EVEN_DB = 4.0
 # So many of the loudest places, each so long, are heard.
@@ -36,8 +38,8 @@ class SpeechCheck:
         self._loaded = False
         self._detector: Any = None
 
-    def heard_in(self, samples: Samples) -> bool:
-        """Return whether there is speech anywhere in samples (N,); True if Silero is not installed."""
+    def heard_in(self, samples: Samples, probability: float = _PROBABILITY) -> bool:
+        """Return whether there is speech of that probability in samples (N,); True without Silero."""
         silero = self._silero()
         if silero is None or not len(samples):
             return True
@@ -50,7 +52,7 @@ class SpeechCheck:
         size = silero.chunk_samples()
         run = 0
         for frame in samples[: len(samples) // size * size].reshape(-1, size):
-            run = run + 1 if silero.process_samples(frame.tolist()) >= _PROBABILITY else 0
+            run = run + 1 if silero.process_samples(frame.tolist()) >= probability else 0
             if run == _FRAMES:
                 return True
         return False
@@ -72,7 +74,7 @@ class SpeechCheck:
                 return False
             first, last = max(loudest - half, 0), loudest + half
             frame = round(FRAME_SECONDS * self._rate)
-            if self.heard_in(silence[first * frame : last * frame]):
+            if self.heard_in(silence[first * frame : last * frame], _PROBABILITY_IN_SILENCE):
                 return True
             smooth[first:last] = -np.inf
         return False
