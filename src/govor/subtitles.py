@@ -18,6 +18,8 @@ SHORTEST = 5 / 6
 LONGEST = 7.0
 GAP = 2 / 24
 READING_SPEED = 17.0
+# Who speaks at the same time as another must be read faster, or the subtitles would fall behind.
+_HASTY_SPEED = 25.0
 # A longer pause always ends a subtitle.
 _PAUSE = 1.0
 # A line or a subtitle should not end with a word that belongs to the next one.
@@ -184,7 +186,10 @@ def _timed(found: list[Subtitle]) -> list[Subtitle]:
         if number + 1 < len(found):
             end = min(end, found[number + 1].start - GAP)
         # Only people who speak at once can leave less room; then the next one waits.
-        end = max(end, start + SHORTEST)
+        least = SHORTEST
+        if number + 1 < len(found) and found[number + 1].channel != each.channel:
+            least = max(SHORTEST, len(each.text) / _HASTY_SPEED)
+        end = max(end, start + least)
         timed.append(Subtitle(start, round(end, 3), each.lines, each.channel))
     return timed
 
