@@ -64,13 +64,13 @@ def test_the_figures_are_those_of_decoding_with_the_weights(folder: Path, tuning
 
 def test_the_narrowest_beam_that_is_as_good_is_taken(tuning: Tuning) -> None:
     lowest = min(trial.loss for trial in tuning.widths)
-    assert tuning.tuned.loss <= lowest + 0.003
+    assert tuning.tuned.loss <= lowest + 0.001
     narrower = [
         trial
         for trial in tuning.widths
         if trial.settings and trial.settings.beam_width < tuning.settings.beam_width
     ]
-    assert all(trial.loss > lowest + 0.003 for trial in narrower)
+    assert all(trial.loss > lowest + 0.001 for trial in narrower)
     assert all(replace(trial.settings, beam_width=1) == replace(tuning.settings, beam_width=1)
                for trial in tuning.widths if trial.settings)  # fmt: skip
 

@@ -24,11 +24,11 @@ from govor.transcript import Alternative
 SHIPPED_LANGUAGE_MODEL = "ru.klm"
 
 # Between frames that are blank beyond doubt nothing is decided: of a run of them one is enough.
-_SURE = math.log(0.99)
+_SURE = math.log(0.95)
 # Symbols less likely in a frame are not followed, nor beginnings by so much less likely than the best one;
-# natural log. The second width is for alternatives, of which the narrow search would find fewer.
-_SYMBOL_FLOOR = -5.0
-_BEAM_FLOOR, _WIDE_BEAM_FLOOR = -8.0, -10.0
+# natural log. The lower ones are for alternatives, of which the others would find fewer.
+_SYMBOL_FLOOR, _LOW_SYMBOL_FLOOR = -4.5, -5.0
+_BEAM_FLOOR, _LOW_BEAM_FLOOR = -9.0, -10.0
 # The least probability that the package's search reckons with, 1e-15; natural log.
 _IMPOSSIBLE = np.float32(-34.5)
 
@@ -78,8 +78,8 @@ class BeamSettings:
 class BeamDecoder:
     """Search for the best text; the words' frames and confidences come from aligning it.
 
-    Words that the language model does not know stay possible, letter by letter. Beginnings that are e^8 less
-    likely than the best one and symbols below e^-5 in a frame are not followed, e^10 behind where several
+    Words that the language model does not know stay possible, letter by letter. Beginnings that are e^9 less
+    likely than the best one and symbols below e^-4.5 in a frame are not followed, e^10 and e^-5 where several
     alternatives are asked for; of frames that are surely blank one in a row is. Raises MissingExtraError if
     the package is absent, InputNotFoundError or ModelError for a language model that is missing, unreadable
     or of another alphabet, ConfigError for hot words without Russian letters or `num_alternatives` below 1.
@@ -136,8 +136,8 @@ class BeamDecoder:
         frames, skipped = self._decisive(log_probs)
         beams = self._search.decode_beams(
             frames,
-            beam_prune_logp=_BEAM_FLOOR if self._num_alternatives == 1 else _WIDE_BEAM_FLOOR,
-            token_min_logp=_SYMBOL_FLOOR,
+            beam_prune_logp=_BEAM_FLOOR if self._num_alternatives == 1 else _LOW_BEAM_FLOOR,
+            token_min_logp=_SYMBOL_FLOOR if self._num_alternatives == 1 else _LOW_SYMBOL_FLOOR,
             beam_width=max(self.settings.beam_width, self._num_alternatives),
             # It drops beams that no language model can tell apart any more: quicker, but fewer alternatives.
             prune_history=self._num_alternatives == 1,

@@ -26,7 +26,7 @@ _RANGES = {"alpha": (0.0, 3.0), "beta": (-5.0, 10.0), "unknown": (-30.0, 0.0), "
 _HALVINGS = 2
 _WIDTHS = (8, 16, 32, 64, 128)
 # A narrower beam that costs no more errors than this is taken.
-_TOLERANCE = 0.003
+_TOLERANCE = 0.001
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def tune(
     language_model: Path | None,
     on_progress: Callable[[str], None] | None = None,
     *,
-    search_utterances: int = 500,
+    search_utterances: int = 600,
     max_trials: int = 50,
 ) -> Tuning:
     """Minimise the mean of WER and CER by a pattern search over alpha, beta and the penalty of unknown words.
@@ -118,14 +118,19 @@ def tune(
             steps = {name: step / 2 for name, step in steps.items()}
             halved += 1
     found = best.settings or start
+    untuned = attempt(start, heard)
     widths = tuple(attempt(replace(found, beam_width=width), heard) for width in _WIDTHS)
+    if untuned.loss < min(trial.loss for trial in widths):
+        # What is best for the part of the utterances that was searched is not so for all of them.
+        found = start
+        widths = tuple(attempt(replace(found, beam_width=width), heard) for width in _WIDTHS)
     lowest = min(trial.loss for trial in widths)
     tuned = next(trial for trial in widths if trial.loss <= lowest + _TOLERANCE)
     plain = _measure(heard, lambda log_probs: greedy(log_probs, recognizer.model.alphabet).text, None)
     return Tuning(
         tuned.settings or found,
         plain,
-        attempt(start, heard),
+        untuned,
         tuned,
         widths,
         tuple(known.values()),
