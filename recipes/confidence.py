@@ -50,7 +50,7 @@ DISTORTIONS = (
     AugmentConfig(warp=0.2, noise=1.0, reverb=1.0, tilt=1.5, band_masks=1, band_mask_width=3),
 )
 # The rate of false accepts is kept in each of so many equal parts of the trials, from clear to unclear.
-CLARITIES = 2
+CLARITIES = 3
 
 
 def features_of(manifest: Path) -> list[Utterance]:

@@ -161,8 +161,11 @@ def _open_container(file: BinaryIO, source: Source, stack: ExitStack) -> InputCo
     name = source_name(source)
     try:
         # No protocol: a playlist must not make us open other files or addresses.
-        options = {"protocol_whitelist": "none"}
-        container = stack.enter_context(av.open(file, mode="r", metadata_errors="replace", options=options))
+        settings: dict[str, Any] = {"options": {"protocol_whitelist": "none"}}
+        if int(av.__version__.partition(".")[0]) < 19:
+            # From 19 on it reads names that are no UTF-8 unasked, and knows no such word.
+            settings["metadata_errors"] = "replace"
+        container: InputContainer = stack.enter_context(av.open(file, mode="r", **settings))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise AudioError(
             tr(

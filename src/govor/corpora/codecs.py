@@ -55,8 +55,8 @@ def _coded(sound: Wide, encoder_name: str, decoder_name: str, bit_rate: int) -> 
     except ValueError as error:
         raise MissingExtraError(
             tr(
-                f"в этой сборке PyAV нет кодека {encoder_name}: поставьте av из PyPI (pip install av)",
-                f"this build of PyAV has no codec {encoder_name}: install av from PyPI (pip install av)",
+                f"в этой сборке PyAV нет кодека {encoder_name}: pip install 'av<19'",
+                f"this build of PyAV has no codec {encoder_name}: pip install 'av<19'",
             )
         ) from error
     assert isinstance(encoder, av.AudioCodecContext) and isinstance(decoder, av.AudioCodecContext)
