@@ -282,7 +282,8 @@ if __name__ == "__main__":
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["killed"] and found["pids"] == 3
+    # Two workers, and a third one where its turn comes before the other has done the rest.
+    assert found["killed"] and found["pids"] in (2, 3)
     assert found["sources"] == [str(path) for path in sorted(folder.iterdir())]
     assert found["writes"] == [1] * 8
     assert found["errors"] == []
