@@ -40,7 +40,7 @@ from govor.plots import plot_waveform
 # Для начала двадцать человек. Уберите `--limit-speakers`, и приедет всё.
 
 # %%
-# !govor download voxforge-ru --output "{КОРПУС}/архивы" --limit-speakers {ДИКТОРОВ} {ИСТОЧНИК}
+# !govor download voxforge-ru --output "{КОРПУС}/архивы" --limit-speakers {ДИКТОРОВ} {ИСТОЧНИК} 2>&1 | cat
 
 # %% [markdown]
 # ## Подготовить
@@ -49,7 +49,7 @@ from govor.plots import plot_waveform
 # люди делятся на обучение, выбор модели (dev) и две проверки: незнакомые голоса и незнакомые предложения.
 
 # %%
-# !govor prepare voxforge "{КОРПУС}/архивы" --output "{КОРПУС}/данные"
+# !govor prepare voxforge "{КОРПУС}/архивы" --output "{КОРПУС}/данные" 2>&1 | cat
 
 # %%
 манифесты = sorted((КОРПУС / "данные").glob("*.jsonl"))
@@ -84,7 +84,7 @@ for текст, раз in тексты.most_common(5):
 # `govor corpus audit` ищет перегрузку, тишину, шум и тексты, которые не подходят к звуку, и пишет страницу.
 
 # %%
-# !govor corpus audit "{КОРПУС}/данные/train.jsonl" --output "{КОРПУС}/проверка.html"
+# !govor corpus audit "{КОРПУС}/данные/train.jsonl" --output "{КОРПУС}/проверка.html" 2>&1 | cat
 display(HTML(f'<a href="{КОРПУС}/проверка.html">проверка.html</a>'))
 
 # %% [markdown]

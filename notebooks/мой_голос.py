@@ -61,7 +61,7 @@ if not фразы.exists():
 # удобнее без него: можно прослушать и переписать. Пропущенное в следующий раз предложат снова.
 
 # %%
-# !govor record --auto --prompts "{фразы}" --output "{ПАПКА}" --timeout 10
+# !govor record --auto --prompts "{фразы}" --output "{ПАПКА}" --timeout 10 2>&1 | cat
 
 # %%
 манифест = ПАПКА / "manifest.jsonl"
@@ -79,7 +79,7 @@ if записи:
 # подмешивается, чтобы модель не разучилась понимать остальных.
 
 # %%
-# !govor adapt --manifest "{манифест}" --output "{ПАПКА}/моя.onnx"
+# !govor adapt --manifest "{манифест}" --output "{ПАПКА}/моя.onnx" 2>&1 | cat
 
 # %% [markdown]
 # ## Сравнить

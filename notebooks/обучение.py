@@ -63,7 +63,7 @@ learning_rate = 3e-3
 # На двадцати голосах эпоха длится секунды, на всём корпусе — минуты. Прерванное продолжает `--resume`.
 
 # %%
-# !govor train --config "{РАСЧЁТ}/сеть.toml" --train "{КОРПУС}/данные/train.jsonl" --dev "{КОРПУС}/данные/dev.jsonl" --output "{РАСЧЁТ}"
+# !govor train --config "{РАСЧЁТ}/сеть.toml" --train "{КОРПУС}/данные/train.jsonl" --dev "{КОРПУС}/данные/dev.jsonl" --output "{РАСЧЁТ}" 2>&1 | cat
 
 # %%
 plot_training(РАСЧЁТ)
@@ -74,7 +74,7 @@ plot_training(РАСЧЁТ)
 # Веса, признаки и алфавит — всё, что нужно для распознавания, без torch.
 
 # %%
-# !govor export "{РАСЧЁТ}/best.safetensors" --output "{РАСЧЁТ}/моя.onnx"
+# !govor export "{РАСЧЁТ}/best.safetensors" --output "{РАСЧЁТ}/моя.onnx" 2>&1 | cat
 
 # %%
 моя = load_model(РАСЧЁТ / "моя.onnx")
@@ -89,7 +89,7 @@ print("готовая:   ", load_model().transcribe(фраза.audio_filepath).t
 # Сколько букв и слов неверно на всём dev:
 
 # %%
-# !govor evaluate "{КОРПУС}/данные/dev.jsonl" --model "{РАСЧЁТ}/моя.onnx" --decoder greedy
+# !govor evaluate "{КОРПУС}/данные/dev.jsonl" --model "{РАСЧЁТ}/моя.onnx" --decoder greedy 2>&1 | cat
 
 # %% [markdown]
 # Как обучена поставляемая модель — со всеми данными и приёмами — записано в `recipes/`.
