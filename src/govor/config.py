@@ -73,6 +73,8 @@ class NetworkConfig(_Frozen):
     num_layers: int = Field(2, ge=1, le=8)
     layer_norm: bool = False
     dropout: float = Field(0.0, ge=0, lt=1)
+    search_output: bool = False
+    """Whether a second output layer serves the beam search, leaving to the language model what that knows."""
 
     @model_validator(mode="after")
     def _fits(self) -> NetworkConfig:
@@ -149,6 +151,8 @@ class TrainingConfig(_Frozen):
     gradient_clip: float = Field(5.0, gt=0)
     ema_decay: float = Field(0.0, ge=0, lt=1)
     """Decay of the moving average of the weights that is evaluated and exported; 0 turns it off."""
+    denominator: float = Field(0.9, ge=0, le=1)
+    """Loss of the search output: from 0, plain CTC, to 1, CTC-CRF, which takes the letters' habits off."""
     bfloat16: bool = True
     """Run the network in bfloat16 where the processor has it (about 1.8 times as fast)."""
     max_readings: int = Field(0, ge=0)

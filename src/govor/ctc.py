@@ -7,25 +7,43 @@ from torch import Tensor
 
 from govor.dataset import Batch, Dataset
 from govor.decoding import greedy
+from govor.denominator import Denominator
 from govor.model import AcousticNetwork
 from govor.ranks import Ranks
 from govor.text import Alphabet
 from govor.training_report import Example
 
 
-def ctc_losses(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> Tensor:
-    """Return the CTC loss of every utterance (B,), nats, summed over its labels."""
-    return _forward(model, batch, bfloat16)[2]
+def ctc_losses(
+    model: AcousticNetwork,
+    batch: Batch,
+    bfloat16: bool,
+    denominator: Denominator | None = None,
+    weight: float = 1.0,
+) -> Tensor:
+    """Return the loss of every utterance (B,), nats, summed over its labels.
+
+    To it that of the search output is added, if the network has one: CTC's and `weight` times the
+    log-likelihood of all texts, CTC-CRF's `denominator`.
+    """
+    log_probs, search, lengths = _run(model, batch, bfloat16)
+    losses = _ctc(log_probs, lengths, batch)
+    if search is None:
+        return losses
+    losses = losses + _ctc(search, lengths, batch)
+    return losses if denominator is None else losses + weight * denominator(search, lengths)
 
 
-def _forward(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-probs (T', B, V), their lengths (B,) and the CTC losses (B,)."""
+def _run(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Return log-probs (T', B, V), those for the search if there are any, and their lengths (B,)."""
     with torch.autocast(batch.features.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        log_probs, lengths = model(batch.features, batch.feature_lengths)
-    losses = torch.nn.functional.ctc_loss(
+        return model.forward_both(batch.features, batch.feature_lengths)
+
+
+def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+    return torch.nn.functional.ctc_loss(
         log_probs, batch.labels, lengths, batch.label_lengths, blank=0, reduction="none"
     )
-    return log_probs, lengths, losses
 
 
 def evaluate_model(
@@ -46,7 +64,9 @@ def evaluate_model(
     with torch.inference_mode():
         for number in range(ranks.rank, len(plan), ranks.size):
             batch = dataset.batch(plan[number])
-            log_probs, lengths, losses = _forward(model, batch.to(ranks.device), bfloat16)
+            batch = batch.to(ranks.device)
+            log_probs, _, lengths = _run(model, batch, bfloat16)
+            losses = _ctc(log_probs, lengths, batch)
             values = log_probs.cpu().numpy()
             examples = [
                 Example(name, text, greedy(values[: int(lengths[row]), row], alphabet).text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -109,6 +109,9 @@ class TrainingData(Protocol):
 
     def __len__(self) -> int: ...
 
+    def texts(self) -> Iterator[str]:
+        """Yield texts that show how letters follow each other."""
+
     def num_blocks(self, num_parts: int) -> int:
         """Return how many pieces an epoch is read in."""
 
@@ -162,6 +165,10 @@ class Dataset:
             row = [utterance.id, utterance.text, frames, share, *utterance.cuts]
             digest.update(json.dumps(row).encode())
         return digest.hexdigest()
+
+    def texts(self) -> Iterator[str]:
+        """Yield the text of every utterance."""
+        return (utterance.text for utterance in self.utterances)
 
     @property
     def hours(self) -> float:

@@ -17,7 +17,7 @@ GATES = 4
 
 def can_widen(old: NetworkConfig, new: NetworkConfig) -> bool:
     """Tell whether the networks differ in nothing but more channels, more units and the dropout."""
-    free = {"conv_channels", "hidden_size", "dropout"}
+    free = {"conv_channels", "hidden_size", "dropout", "search_output"}
     return (
         old.model_dump(exclude=free) == new.model_dump(exclude=free)
         and bool(old.conv_channels) == bool(new.conv_channels)

@@ -84,9 +84,21 @@ class AcousticNetwork(nn.Module):
         self.norms = nn.ModuleList(norms)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(width, num_symbols)
+        self.search_output = nn.Linear(width, num_symbols) if config.search_output else None
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Map features (B, T, F), zero past lengths (B,), to log_probs (T', B, V) float32 and lengths."""
+        hidden, lengths = self.encode(features, lengths)
+        return _log_probs(self.output, hidden), lengths
+
+    def forward_both(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return what `forward` does, between its parts the log_probs for the beam search, if there are any."""
+        hidden, lengths = self.encode(features, lengths)
+        search = _log_probs(self.search_output, hidden) if self.search_output is not None else None
+        return _log_probs(self.output, hidden), search, lengths
+
+    def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (B, T, F), zero past lengths (B,), to what the last layer gives, (T', B, 2H)."""
         if self.front is not None:
             features, lengths = self.front(features, lengths)
             features = self.dropout(features)
@@ -94,7 +106,7 @@ class AcousticNetwork(nn.Module):
         reverse = _reverse_index(lengths, hidden.shape[0])
         for layer, norm in zip(self.layers, self.norms, strict=True):
             hidden = self.dropout(norm(layer(hidden, reverse)))
-        return self.output(hidden).float().log_softmax(dim=2), lengths
+        return hidden, lengths
 
 
 @contextlib.contextmanager
@@ -114,6 +126,11 @@ def flushed_denormals() -> Iterator[None]:
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
     """Return (B, T), true inside each utterance."""
     return torch.arange(num_frames, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def _log_probs(output: nn.Linear, hidden: Tensor) -> Tensor:
+    log_probs: Tensor = output(hidden).float().log_softmax(dim=2)
+    return log_probs
 
 
 def _reverse_index(lengths: Tensor, num_frames: int) -> Tensor:

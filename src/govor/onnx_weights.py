@@ -19,7 +19,7 @@ from govor.onnx_model import load_onnx_model, read_model_bytes
 Array = NDArray[np.float32]
 
 
-def read_onnx(path: Path | None = None) -> Checkpoint:
+def read_onnx(path: Path | str | None = None) -> Checkpoint:
     """Return the checkpoint that `export_onnx` wrote to `path`, or the shipped one; int8 stays rounded.
 
     Raises InputNotFoundError and ModelError as `load_onnx_model`, and ModelError if the graph is not ours.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from govor.language import tr
 from govor.ranks import Ranks
 from govor.shards import Shard, read_shard
 from govor.text import Alphabet
+
+TEXT_HOURS = 50.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class ShardDataset:
         """Digest of what is trained on."""
         rows = [[shard.path.name, shard.digest, share] for shard, share in self.shards]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+    def texts(self) -> Iterator[str]:
+        """Yield the texts of the first `TEXT_HOURS` hours: letters need no more to show their habits."""
+        hours = 0.0
+        for shard, _ in self.shards:
+            yield from (row.text for row, _ in read_shard(shard) if not self.alphabet.missing(row.text))
+            hours += shard.num_frames * self.config.features.frame_shift / 3600
+            if hours > TEXT_HOURS:
+                return
 
     def num_blocks(self, num_parts: int) -> int:
         """Return how many blocks an epoch has. Raises ConfigError with fewer shards than parts of a step."""

@@ -27,6 +27,7 @@ from govor.checkpoint import (
 from govor.config import Config, TrainingConfig
 from govor.ctc import ctc_losses, evaluate_model
 from govor.dataset import Batch, Block, Dataset, TrainingData
+from govor.denominator import Denominator, LetterTrigram
 from govor.errors import ConfigError, ManifestError
 from govor.interrupts import delayed_interrupt
 from govor.language import tr
@@ -91,6 +92,10 @@ class Trainer:
         if init is not None:
             self.model.load_state_dict(initial_weights(init, config, alphabet))
         self.model.to(self.ranks.device)
+        self.denominator = None
+        if config.network.search_output and config.training.denominator:
+            texts = dict.fromkeys(train.texts())
+            self.denominator = Denominator(LetterTrigram(texts, alphabet)).to(self.ranks.device)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -235,7 +240,13 @@ class Trainer:
             # Seeds dropout, so that a resumed run drops what an uninterrupted one drops.
             draw = (training.seed, progress.step, part) if part else (training.seed, progress.step)
             torch.manual_seed(hash(draw) & 0x7FFFFFFF)
-            loss = ctc_losses(self.model, batch.to(self.ranks.device), self.bfloat16).sum()
+            loss = ctc_losses(
+                self.model,
+                batch.to(self.ranks.device),
+                self.bfloat16,
+                self.denominator,
+                training.denominator,
+            ).sum()
             torch.autograd.backward(loss)
             sums += torch.tensor(
                 [float(loss.detach()), int(batch.label_lengths.sum()), int(batch.feature_lengths.sum())],

@@ -61,7 +61,8 @@ def initial_weights(init: Checkpoint, config: Config, alphabet: Alphabet) -> dic
     Raises ModelError if the networks differ in more than their width.
     """
     old, new = init.config.network, config.network
-    same = old.model_dump(exclude={"dropout"}) == new.model_dump(exclude={"dropout"})
+    free = {"dropout", "search_output"}
+    same = old.model_dump(exclude=free) == new.model_dump(exclude=free)
     fits = same or can_widen(old, new)
     if not fits or init.config.features != config.features or init.alphabet != alphabet:
         raise ModelError(
@@ -71,7 +72,12 @@ def initial_weights(init: Checkpoint, config: Config, alphabet: Alphabet) -> dic
             )
         )
     weights: dict[str, Tensor] = init.build_model().state_dict()
-    return weights if same else widen(init, config)
+    weights = weights if same else widen(init, config)
+    for kind in ("weight", "bias"):
+        search = weights.pop(f"search_output.{kind}", weights[f"output.{kind}"].clone())
+        if new.search_output:
+            weights[f"search_output.{kind}"] = search
+    return weights
 
 
 def check_resumable(

@@ -15,6 +15,7 @@ from govor.errors import ConfigError
 from govor.language import tr
 
 if TYPE_CHECKING:
+    from govor.checkpoint import Checkpoint
     from govor.config import Config
     from govor.dataset import Dataset
     from govor.manifest import BadLine
@@ -64,11 +65,12 @@ def train(
         bool, typer.Option("--resume", help=tr("Продолжить с места остановки.", "Go on where it stopped."))
     ] = False,
     init: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help=tr(
-                "Начать с весов этого чекпойнта; сеть может быть шире.",
-                "Start from this checkpoint's weights; the network may be wider.",
+                "Начать с весов этого чекпойнта или модели (файл .onnx, small); сеть может быть шире.",
+                "Start from the weights of this checkpoint or model (an .onnx file, small); the network may "
+                "be wider.",
             )
         ),
     ] = None,
@@ -115,12 +117,11 @@ def _train(
     output: Path,
     config: str,
     resume: bool,
-    init: Path | None,
+    init: str | None,
     loaders: int,
     ranks: Ranks,
     terminal: Terminal,
 ) -> int:
-    from govor.checkpoint import load_checkpoint
     from govor.dataset import Dataset
     from govor.ranks import restarted
     from govor.text import Alphabet
@@ -144,7 +145,7 @@ def _train(
         output,
         alphabet=alphabet,
         provenance={"manifests": [Path(name).name for name in train], "hours": round(train_set.hours, 2)},
-        init=load_checkpoint(init) if init else None,
+        init=_initial(init) if init else None,
         ranks=ranks,
         num_loaders=loaders,
     )
@@ -157,6 +158,16 @@ def _train(
         + f"govor export {trainer.best} --output my.onnx"
     )
     return ExitCode.SOME_FAILED if bad else ExitCode.FINE
+
+
+def _initial(name: str) -> Checkpoint:
+    if name.endswith(".safetensors"):
+        from govor.checkpoint import load_checkpoint
+
+        return load_checkpoint(Path(name))
+    from govor.onnx_weights import read_onnx
+
+    return read_onnx(name)
 
 
 def _goes_on(last: Path, resume: bool) -> bool:
