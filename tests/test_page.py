@@ -25,6 +25,19 @@ def saved(page: Any, button: str) -> str:
     return Path(download.value.path()).read_text(encoding="utf-8")
 
 
+def asks_before_closing(page: Any) -> bool:
+    """Whether the user is asked when the page is about to be closed."""
+    return bool(
+        page.evaluate(
+            """() => {
+              const event = new Event("beforeunload", { cancelable: true });
+              dispatchEvent(event);
+              return event.defaultPrevented;
+            }"""
+        )
+    )
+
+
 def talk_until_final(page: Any) -> str:
     page.click("#talk")
     page.wait_for_selector("#talk-text p")
@@ -70,11 +83,16 @@ def test_a_pause_loses_nothing_and_clearing_can_be_undone(open_page: Open) -> No
     page.wait_for_selector("#talk-text p")
     page.click("#talk")
     page.wait_for_selector("#talk[aria-pressed=false][aria-disabled=false]")
-    text = page.inner_text("#talk-text")
+    text, length = page.inner_text("#talk-text"), page.inner_text("#talk-clock")
+    assert asks_before_closing(page)
     page.click("#talk-clear")
-    assert page.inner_text("#talk-text") == ""
+    # The times of the next text start anew.
+    assert (page.inner_text("#talk-text"), page.inner_text("#talk-clock")) == ("", "0:00")
+    assert not asks_before_closing(page)
     page.click("#talk-undo")
-    assert page.inner_text("#talk-text") == text
+    assert (page.inner_text("#talk-text"), page.inner_text("#talk-clock")) == (text, length)
+    saved(page, "#talk-txt")
+    assert not asks_before_closing(page)
 
 
 def test_a_phrase_list_lets_only_its_phrases_be_heard(open_page: Open) -> None:
@@ -107,6 +125,18 @@ def test_a_killed_server_is_noticed_and_the_speech_meanwhile_is_recognised(
 
 def test_files_are_recognised_played_edited_and_exported(open_page: Open) -> None:
     page = open_page("files")
+    page.click("#file-hotwords-label")
+    page.fill("#file-hotwords", "пирог, яблоко")
+    page.evaluate(
+        """() => {
+          globalThis.sentHotwords = [];
+          const append = FormData.prototype.append;
+          FormData.prototype.append = function (...field) {
+            if (field[0] === "hotwords") sentHotwords.push(field[1]);
+            return append.apply(this, field);
+          };
+        }"""
+    )
     page.set_input_files("#files", [EXAMPLES / "male.wav", EXAMPLES / "female.wav", ROOT / "LICENSE"])
     card = page.locator("article", has_text="male.wav").first
     card.locator(".word").first.wait_for()
@@ -115,6 +145,9 @@ def test_files_are_recognised_played_edited_and_exported(open_page: Open) -> Non
     refused.wait_for()
     assert "Failed" in refused.inner_text()
     assert character_errors(" ".join(card.locator(".word").all_inner_texts())) < 0.4
+    assert page.evaluate("sentHotwords") == ["пирог, яблоко"] * 3
+    # What is expected in files is expected in speech as well, and the other way round.
+    assert page.input_value("#hotwords") == "пирог, яблоко"
     # A click on a word plays from it, and it is lit.
     third = card.locator(".word").nth(2)
     third.click()
@@ -127,11 +160,13 @@ def test_files_are_recognised_played_edited_and_exported(open_page: Open) -> Non
     card.locator(".word-input").fill("дедушка")
     card.locator(".word-input").press("Enter")
     assert card.locator(".word").nth(2).inner_text() == "дедушка"
+    assert asks_before_closing(page)
     for kind in ("txt", "srt", "vtt", "json"):
         text = saved(page, f"article >> nth=0 >> [aria-label='Download {kind.upper()}']")
         assert "дедушка" in text
         assert ("-->" in text) == (kind in ("srt", "vtt"))
         assert text.startswith("WEBVTT") == (kind == "vtt")
+    assert not asks_before_closing(page)
 
 
 def test_the_language_can_be_switched_and_is_remembered(open_page: Open) -> None:
@@ -142,6 +177,8 @@ def test_the_language_can_be_switched_and_is_remembered(open_page: Open) -> None
     assert page.evaluate("document.documentElement.lang") == "ru"
     page.click("#language")
     assert [page.inner_text(tab) for tab in tabs] == ["Speak", "Files", "My voice", "About"]
+    # What was said is Russian whatever the page speaks; a screen reader must read it so.
+    assert page.get_attribute("#talk-text", "lang") == "ru"
     page.reload()
     assert page.inner_text("#tab-voice") == "My voice"
     # The server's own words are in the language of the page, not in that of the server.
@@ -184,12 +221,25 @@ def test_every_text_of_the_page_exists_in_both_languages_and_no_text_is_missing(
     known = dict(re.findall(r"^  (\w+): \[\s*(.*?)\s*\],$", texts, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r'data-(?:text|label|hint)="(\w+)"', (scripts / "index.html").read_text("utf-8")))
     for script in (scripts / "js").glob("*.js"):
-        used |= set(re.findall(r'\bt\("(\w+)"', script.read_text(encoding="utf-8")))
+        used |= set(re.findall(r'\b(?:t|plural)\("(\w+)"', script.read_text(encoding="utf-8")))
     assert len(known) > 100 and used - known.keys() == set()
     for name, pair in known.items():
         found = re.findall(r'"((?:[^"\\]|\\.)*)"', pair)
         assert len(found) == 2, name
         assert set(re.findall(r"{\w+}", found[0])) == set(re.findall(r"{\w+}", found[1])), name
+
+
+def test_numbers_take_the_form_of_the_word_that_their_language_asks_for(open_page: Open) -> None:
+    page = open_page(locale="ru-RU")
+    count = """async (numbers) => {
+      const { plural } = await import("./js/language.js");
+      return numbers.map((number) => plural("phrases_kept", number));
+    }"""
+    numbers = [0, 1, 2, 5, 11, 21, 104, 112]
+    russian = ["фраз", "фраза", "фразы", "фраз", "фраз", "фраза", "фразы", "фраз"]
+    assert page.evaluate(count, numbers) == russian
+    page.click("#language")
+    assert page.evaluate(count, numbers) == ["phrases", "phrase", *["phrases"] * 6]
 
 
 def focused(page: Any) -> str:

@@ -51,6 +51,8 @@ def test_a_phrase_is_recorded_heard_again_audited_and_deleted(open_page: Open, v
     page.keyboard.press("Enter")
     until(page, "document.querySelector('#studio-verdict').textContent.startsWith('Saved')")
     assert check_manifest(voice) == [*known, normalize(phrase)]
+    # The browser's name for its fake device.
+    assert any("Fake" in readme.read_text("utf-8") for readme in voice.glob("*/etc/README"))
     assert page.inner_text("#prompt") != phrase
     assert page.inner_text("#goal").startswith(f"{len(known) + 1} of 30")
     page.click("#audit")

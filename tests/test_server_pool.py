@@ -14,7 +14,8 @@ import pytest
 from govor import load_model
 from govor.errors import GovorError
 from govor.recognizer import Recognizer
-from govor.server.admission import Places, RateLimiter, Refused, client_key
+from govor.server.addresses import client_key
+from govor.server.admission import Places, RateLimiter, Refused
 from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
 from govor.server.pool import FairPool, Kind
 from govor.server.settings import Limits, ServerSettings
@@ -276,7 +277,7 @@ def test_the_limiter_remembers_no_more_than_ten_thousand_clients() -> None:
 
 
 def test_places_are_counted_by_client_and_in_all() -> None:
-    places = Places("streams", total=3, per_client=2)
+    places = Places(("потоки", "streams"), total=3, per_client=2)
     with places.place("a"), places.place("a"):
         with pytest.raises(Refused) as mine, places.place("a"):
             pass

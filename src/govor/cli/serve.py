@@ -112,9 +112,10 @@ def serve(
 ) -> int:
     """Run the server until it is stopped."""
     require("server", "fastapi", "uvicorn", "websockets", "python_multipart", "wyoming", "prometheus_client")
+    from govor.server.addresses import is_loopback
     from govor.server.logs import log_event, write_to_stderr
     from govor.server.runner import run_server
-    from govor.server.settings import Limits, ServerSettings, is_loopback, num_cores
+    from govor.server.settings import Limits, ServerSettings, num_cores
 
     settings = ServerSettings(
         host=host,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -72,7 +71,8 @@ class RateLimiter:
 class Places:
     """Counts what is open of one kind, by client."""
 
-    def __init__(self, kind: str, total: int, per_client: int) -> None:
+    def __init__(self, kind: tuple[str, str], total: int, per_client: int) -> None:
+        """Name the kind in Russian and English: who is refused is told in a language of their own."""
         self._kind = kind
         self._total = total
         self._per_client = per_client
@@ -86,9 +86,10 @@ class Places:
     @contextlib.contextmanager
     def place(self, client: str) -> Iterator[None]:
         """Hold one while in the context. Raises Refused if all, or all of this client, are taken."""
+        russian, english = self._kind
         if self.num_open >= self._total:
             raise Refused(
-                tr(f"{self._kind}: заняты все {self._total}", f"{self._kind}: all {self._total} are taken"),
+                tr(f"{russian}: заняты все {self._total}", f"{english}: all {self._total} are taken"),
                 "full",
                 status=503,
                 retry_after=5,
@@ -96,8 +97,8 @@ class Places:
         if self._open[client] >= self._per_client:
             raise Refused(
                 tr(
-                    f"{self._kind}: у вас открыто уже {self._per_client}",
-                    f"{self._kind}: you have {self._per_client} open already",
+                    f"{russian}: у вас открыто уже {self._per_client}",
+                    f"{english}: you have {self._per_client} open already",
                 ),
                 "client_full",
                 retry_after=5,
@@ -116,21 +117,8 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.rate = RateLimiter(limits.requests_per_minute)
-        self.streams = Places(tr("живые потоки", "live streams"), limits.streams, limits.client_streams)
-        self.commands = Places(tr("соединения", "connections"), limits.streams, limits.client_streams)
-        self.uploads = Places(tr("записи", "uploads"), limits.uploads, limits.client_uploads)
-
-
-def client_key(address: str | None) -> str:
-    """Return what counts as one client: an IPv4 address or an IPv6 network of 64 bits."""
-    if not address:
-        return "local"
-    try:
-        parsed = ipaddress.ip_address(address.split("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 6:
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+        connections = ("соединения", "connections")
+        self.connections = Places(connections, limits.connections, limits.client_connections)
+        self.commands = Places(connections, limits.streams, limits.client_streams)
+        self.streams = Places(("живые потоки", "live streams"), limits.streams, limits.client_streams)
+        self.uploads = Places(("записи", "uploads"), limits.uploads, limits.client_uploads)

@@ -5,22 +5,16 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.exceptions import HTTPException
-
 from govor.language import speaking, tr
+from govor.server.addresses import is_loopback
 from govor.server.admission import Refused
+from govor.server.body import LimitedBody, Message, Receive, Scope, Send
+from govor.server.cors import is_preflight, preflight_headers, sharing_headers
 from govor.server.logs import log_event
-from govor.server.settings import is_loopback
 from govor.server.state import ServerState, client_of
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 # The page plays recordings of its own (blob:) and draws icons inline (data:); nothing comes from elsewhere.
 CONTENT_SECURITY_POLICY = (
@@ -36,8 +30,8 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
 }
-# A body that comes slower than this is a client that holds a place rather than uses it.
-_SLOWEST_BYTES_PER_SECOND = 8192
+
+_MAX_HEAD_BYTES = 65_536
 
 
 class Guard:
@@ -55,8 +49,15 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get("origin", "")
+        is_friend = origin in self._state.settings.origins
+        send = _adding(SECURITY_HEADERS | (sharing_headers(origin) if is_friend else {}), send)
         with speaking(headers.get("accept-language", "")):
             try:
+                if is_friend and is_preflight(scope.get("method", ""), headers):
+                    self._state.admission.rate.take(client_of(scope))
+                    await _answer(send, 204, preflight_headers(headers))
+                    return
                 self._check(scope, headers)
             except Refused as refused:
                 await self._refuse(scope, receive, send, refused)
@@ -70,6 +71,9 @@ class Guard:
         settings = self._state.settings
         path = scope["path"]
         host = headers.get("host", "")
+        # uvicorn's own limit holds only for heads that come in several pieces.
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEAD_BYTES:
+            raise Refused(tr("заголовки слишком длинны", "the headers are too long"), "head", status=431)
         # A page of another site can give its name our address (DNS rebinding); its Host gives it away.
         if settings.is_local and not settings.token and not is_loopback(_host_name(host)):
             raise Refused(
@@ -117,17 +121,16 @@ class Guard:
         body = json.dumps(
             error_body(str(refused), refused.status, refused.reason), ensure_ascii=False
         ).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
             # The rest of a body that nobody will read must not be taken for a next request.
-            (b"connection", b"close"),
-            *((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
-        ]
+            "connection": "close",
+        }
         if refused.status in (429, 503):
-            headers.append((b"retry-after", str(refused.retry_after).encode()))
+            headers["retry-after"] = str(refused.retry_after)
         if refused.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+            headers["www-authenticate"] = "Bearer"
         kind = "http.response"
         if scope["type"] == "websocket":
             await receive()
@@ -135,8 +138,7 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008, "reason": refused.reason})
                 return
             kind = "websocket.http.response"
-        await send({"type": f"{kind}.start", "status": refused.status, "headers": headers})
-        await send({"type": f"{kind}.body", "body": body})
+        await _answer(send, refused.status, headers, body, kind)
 
     async def _http(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         started = time.monotonic()
@@ -146,20 +148,11 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                given = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(
-                        (name.encode(), value.encode())
-                        for name, value in SECURITY_HEADERS.items()
-                        if name.encode() not in given
-                    ),
-                ]
                 if status in (408, 413):
-                    message["headers"].append((b"connection", b"close"))
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        body = _Body(receive, self._state.settings.limits.upload_mb * 1_000_000, headers, self._state)
+        body = LimitedBody(receive, scope["path"], headers, self._state.settings.limits)
         try:
             await self._app(scope, body.receive, answer)
         finally:
@@ -176,53 +169,26 @@ class Guard:
             )
 
 
-class _Body:
-    """Counts a request's body and gives up on one that is too large or too slow."""
+def _adding(headers: dict[str, str], send: Send) -> Send:
+    """Return a `send` that gives every answer these headers, unless the answer has its own."""
 
-    def __init__(self, receive: Receive, limit: int, headers: dict[str, str], state: ServerState) -> None:
-        self._receive = receive
-        self._limit = limit
-        self._grace = state.settings.limits.body_seconds
-        self._started = time.monotonic()
-        self._complete = False
-        self.received = 0
-        declared = headers.get("content-length", "0")
-        self._too_large = declared.isdigit() and int(declared) > limit
+    async def sending(message: Message) -> None:
+        if message["type"].endswith("http.response.start"):
+            given = [(name.lower(), value) for name, value in message["headers"]]
+            names = {name for name, _ in given}
+            added = [(name.encode(), value.encode()) for name, value in headers.items()]
+            message["headers"] = given + [(name, value) for name, value in added if name not in names]
+        await send(message)
 
-    async def receive(self) -> Message:
-        import asyncio
+    return sending
 
-        if self._complete:
-            return await self._receive()
-        if self._too_large:
-            raise self._large()
-        deadline = self._started + self._grace + self.received / _SLOWEST_BYTES_PER_SECOND
-        try:
-            message = await asyncio.wait_for(self._receive(), max(0.01, deadline - time.monotonic()))
-        except asyncio.TimeoutError as error:
-            raise HTTPException(
-                408,
-                tr(
-                    f"тело запроса идёт слишком медленно: {self.received} байт",
-                    f"the request's body comes too slowly: {self.received} bytes",
-                ),
-            ) from error
-        if message["type"] == "http.request":
-            self.received += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
-            if self.received > self._limit:
-                self._too_large = True
-                raise self._large()
-        else:
-            self._complete = True
-        return message
 
-    def _large(self) -> HTTPException:
-        megabytes = self._limit // 1_000_000
-        return HTTPException(
-            413,
-            tr(f"больше {megabytes} МБ; разделите запись", f"more than {megabytes} MB; split the recording"),
-        )
+async def _answer(
+    send: Send, status: int, headers: dict[str, str], body: bytes = b"", kind: str = "http.response"
+) -> None:
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": status, "headers": pairs})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 def error_body(

@@ -15,12 +15,12 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from govor.errors import ServerError
 from govor.language import tr
 from govor.server.app import create_app
-from govor.server.guard import Receive, Scope, Send
+from govor.server.body import Receive, Scope, Send
+from govor.server.http_protocol import limited_protocols
 from govor.server.logs import log_event
 from govor.server.settings import Limits, ServerSettings
 from govor.server.state import ServerState
@@ -69,9 +69,9 @@ async def _serve(
     on_ready: Callable[[], object],
 ) -> None:
     state: ServerState = app.state.govor
-    servers = [(_Server(_config(app, settings, lifespan="on")), http)]
+    servers = [(_Server(_config(app, state, lifespan="on")), http)]
     if vosk is not None:
-        servers.append((_Server(_config(_OnlyVosk(app), settings, lifespan="off")), vosk))
+        servers.append((_Server(_config(_OnlyVosk(app), state, lifespan="off")), vosk))
     speaker = WyomingServer(state)
     if wyoming is not None:
         await speaker.start(wyoming)
@@ -82,6 +82,7 @@ async def _serve(
         while not all(server.started for server, _ in servers) and not any(task.done() for task in tasks):
             await asyncio.sleep(0.01)
         on_ready()
+        _allow_files(settings.limits)
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -127,13 +128,14 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[N
             signal.signal(number, handler)
 
 
-def _config(app: Any, settings: ServerSettings, lifespan: Any) -> uvicorn.Config:
-    limits = settings.limits
+def _config(app: Any, state: ServerState, lifespan: Any) -> uvicorn.Config:
+    settings = state.settings
+    http, websocket = limited_protocols(state)
     return uvicorn.Config(
         app,
-        http=_patient_protocol(limits),
-        ws="websockets-sansio",
-        ws_max_size=limits.message_kb * 1024,
+        http=http,
+        ws=websocket,
+        ws_max_size=settings.limits.message_kb * 1024,
         ws_ping_interval=20,
         # Who does not send is ended after idle_seconds; a pong cannot be read while a backlog pauses reading.
         ws_ping_timeout=None,
@@ -158,50 +160,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _patient_protocol(limits: Limits) -> type[H11Protocol]:
-    """Return uvicorn's HTTP with what it lacks: a time limit for heads and a number of connections."""
-
-    class PatientProtocol(H11Protocol):
-        _head_timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > limits.connections:
-                log_event("connections_full", level=30)
-                transport.close()
-                return
-            self._await_head()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._head_came()
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
-                self._await_head()
-            super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._head_came()
-
-        def handle_websocket_upgrade(self, event: Any) -> None:
-            self._head_came()
-            super().handle_websocket_upgrade(event)
-
-        def _await_head(self) -> None:
-            self._head_timer = self.loop.call_later(limits.head_seconds, self._too_slow)
-
-        def _head_came(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-
-        def _too_slow(self) -> None:
-            log_event("head_timeout")
-            self.transport.abort()
-
-    return PatientProtocol
-
-
 class _OnlyVosk:
     """For the port of its own: any WebSocket is a Vosk client, any request asks for the server's health."""
 
@@ -211,6 +169,23 @@ class _OnlyVosk:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = "/vosk" if scope["type"] == "websocket" else "/health"
         await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+
+def _allow_files(limits: Limits) -> None:
+    """Have this process allowed as many connections and uploaded files as its limits need, if that can be."""
+    try:
+        import resource
+    except ImportError:
+        # Windows counts otherwise.
+        return
+    needed = limits.connections + 2 * limits.uploads + 128
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft in (resource.RLIM_INFINITY, -1) or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log_event("few_files_allowed", level=30, allowed=allowed, needed=needed)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from govor.errors import ConfigError
 from govor.language import tr
+from govor.server.addresses import is_loopback
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Limits:
     requests_per_minute: int = 600
     """Requests and new streams of one client; as many may come at once."""
     connections: int = 1024
+    client_connections: int = 256
+    """HTTP connections and WebSockets open at a time, of everybody and of one client."""
     head_seconds: float = 10.0
     """Time to send a request's head."""
     body_seconds: float = 30.0
@@ -55,7 +59,8 @@ class ServerSettings:
     """ONNX model; the shipped one if None."""
     decoder: str = "auto"
     origins: tuple[str, ...] = ()
-    """Web pages of these origins, besides our own, may use the server: ``https://example.org``."""
+    """Pages of these origins may use the server as our own does: ``https://example.org``, or the one of a
+    browser's extension."""
     vosk_port: int | None = None
     """Serve the Vosk protocol on a port of its own as well."""
     wyoming_port: int | None = None
@@ -103,7 +108,7 @@ class ServerSettings:
         for value in self.proxies:
             _check_network("--proxy", value)
         for origin in self.origins:
-            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+            if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
                 raise ConfigError(
                     tr(
                         f"--origin {origin}: нужно вида https://example.org, без пути",
@@ -122,16 +127,6 @@ def _check_network(name: str, value: str) -> None:
                 f"{name} {value}: must be an address or network such as 192.168.1.0/24",
             )
         ) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address means this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def num_cores() -> int:

@@ -18,7 +18,8 @@ from govor.phrase_list import parse_phrases
 from govor.phrase_thresholds import model_thresholds
 from govor.phrases import PhraseDecoder
 from govor.recognizer import Recognizer
-from govor.server.admission import Admission, client_key
+from govor.server.addresses import client_key
+from govor.server.admission import Admission
 from govor.server.metrics import Metrics
 from govor.server.pool import FairPool
 from govor.server.settings import ServerSettings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import Any, Literal
 
@@ -11,10 +10,12 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocketState
 
+from govor.errors import GovorError
 from govor.language import tr
 from govor.server.admission import Refused
 from govor.server.live import Ask, LiveSession, Outcome, StreamConfig
 from govor.server.logs import log_event
+from govor.server.sending import ClientDeafError, say_goodbye, send_text
 from govor.server.state import ServerState, Wishes, client_of, state_of
 from govor.streaming import Event, Final
 from govor.text_finishing import finish
@@ -22,9 +23,6 @@ from govor.text_finishing import finish
 router = APIRouter()
 
 # Close codes: RFC 6455, 7.4.1 and the IANA registry.
-# A client that reads nothing for so long is given up.
-_SEND_SECONDS = 60.0
-
 NORMAL, BAD_DATA, POLICY, INTERNAL, RESTART, LATER = 1000, 1007, 1008, 1011, 1012, 1013
 
 
@@ -65,15 +63,14 @@ async def stream(socket: WebSocket) -> None:
         await _say_error(socket, StreamError(str(refused), refused.reason, LATER))
     except StreamError as error:
         await _say_error(socket, error)
-    except WebSocketDisconnect:
-        # It left while it was being answered.
+    except (WebSocketDisconnect, ClientDeafError):
+        # It left, or listens no more, while it was being answered.
         pass
 
 
 async def _say_error(socket: WebSocket, error: StreamError) -> None:
-    with contextlib.suppress(RuntimeError, OSError):
-        await socket.send_json({"type": "error", "code": error.code, "message": str(error)})
-        await socket.close(error.close, error.code)
+    row = {"type": "error", "code": error.code, "message": str(error)}
+    await say_goodbye(socket, error.close, error.code, json.dumps(row, ensure_ascii=False))
 
 
 class _Conversation:
@@ -226,11 +223,7 @@ class _Conversation:
 
     async def _say(self, row: dict[str, Any]) -> None:
         if self._socket.client_state is WebSocketState.CONNECTED:
-            text = json.dumps(row, ensure_ascii=False)
-            try:
-                await asyncio.wait_for(self._socket.send_text(text), _SEND_SECONDS)
-            except asyncio.TimeoutError as error:
-                raise StreamError("the client does not read", "idle", POLICY) from error
+            await send_text(self._socket, json.dumps(row, ensure_ascii=False))
 
     def _row(self, event: Event) -> dict[str, Any]:
         if isinstance(event, Final):
@@ -254,8 +247,6 @@ class _Conversation:
 
 
 def _stream_error(error: Exception) -> StreamError:
-    from govor.errors import GovorError
-
     if isinstance(error, GovorError):
         return StreamError(str(error), "bad_request", BAD_DATA)
     log_event("unforeseen_error", level=40, error=f"{type(error).__name__}: {error}")

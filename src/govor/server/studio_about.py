@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from govor.recognizer import Recognizer
 
 _MEASURED_SECONDS = 30.0
+# The page shows one of the languages, so that none is below.
+_LANGUAGE_MARKS = ("*English below.*\n", " (English)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ def model_card() -> str:
     if not path.is_file():
         return ""
     russian, _, english = path.read_text(encoding="utf-8").partition("\n---\n")
-    return (russian if speaks_russian() else english or russian).strip()
+    card = russian if speaks_russian() else english or russian
+    for mark in _LANGUAGE_MARKS:
+        card = card.replace(mark, "")
+    return card.strip()
 
 
 def measure_speed(recognizer: Recognizer, decoder: str = "auto") -> Speed:

@@ -7,17 +7,17 @@ message and for one after ``eof``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import Any
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.server.admission import Refused
 from govor.server.live import Ask, LiveSession, Outcome, StreamConfig
 from govor.server.logs import log_event
+from govor.server.sending import ClientDeafError, say_goodbye, send_text
 from govor.server.state import ServerState, Wishes, client_of, state_of
 from govor.streaming import Final, Partial
 from govor.transcript import Segment, Transcript, Word
@@ -40,12 +40,11 @@ async def vosk(socket: WebSocket) -> None:
     except (Refused, GovorError) as error:
         reason = error.reason if isinstance(error, Refused) else type(error).__name__
         state.metrics.refused.labels(reason).inc()
-        # The protocol knows no errors; a reason that is too long for a close frame would be one more.
-        with contextlib.suppress(RuntimeError, OSError):
-            await socket.close(
-                1013 if isinstance(error, Refused) else 1007,
-                str(error).encode()[:120].decode("utf-8", "ignore"),
-            )
+        # The protocol knows no errors.
+        await say_goodbye(socket, 1013 if isinstance(error, Refused) else 1007, str(error))
+    except (WebSocketDisconnect, ClientDeafError):
+        # It left, or listens no more, while it was being answered.
+        pass
 
 
 class _Conversation:
@@ -81,7 +80,7 @@ class _Conversation:
                     return
                 data = message.get("bytes")
                 if data is not None:
-                    await self._socket.send_text(await self._hear(data))
+                    await send_text(self._socket, await self._hear(data))
                 elif await self._command(message.get("text") or ""):
                     return
         finally:
@@ -127,7 +126,7 @@ class _Conversation:
             self._partial = ""
             outcome = await self._outcome(session)
             finals = [event.segment for event in outcome.events if isinstance(event, Final)]
-            await self._socket.send_text(self._result(finals))
+            await send_text(self._socket, self._result(finals))
         return False
 
     async def _end(self, code: int) -> None:
@@ -137,9 +136,7 @@ class _Conversation:
             self._session.ask(Ask.END)
             outcome = await self._outcome(self._session)
             finals = [event.segment for event in outcome.events if isinstance(event, Final)]
-        with contextlib.suppress(RuntimeError, OSError):
-            await self._socket.send_text(self._result(finals))
-            await self._socket.close(code)
+        await say_goodbye(self._socket, code, text=self._result(finals))
 
     async def _outcome(self, session: LiveSession) -> Outcome:
         outcome = await session.outcomes.get()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import socket
 from typing import Any
@@ -24,11 +23,11 @@ from wyoming.ping import Pong
 from govor import __version__
 from govor.errors import AudioError, GovorError
 from govor.language import tr
-from govor.server.admission import Refused, client_key
+from govor.server.addresses import client_key, is_loopback, is_within
+from govor.server.admission import Refused
 from govor.server.hints import hotwords_from_prompt
 from govor.server.logs import log_event
 from govor.server.pool import Kind
-from govor.server.settings import is_loopback
 from govor.server.state import ServerState, Wishes
 from govor.server.uploads import UploadJob
 
@@ -113,18 +112,7 @@ class WyomingServer:
             self._conversations.discard(conversation)
 
     def _may_come(self, address: str) -> bool:
-        if is_loopback(address):
-            return True
-        try:
-            parsed = ipaddress.ip_address(address.split("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        parsed = mapped or parsed
-        if parsed.is_loopback:
-            return True
-        networks = [ipaddress.ip_network(net, strict=False) for net in self._state.settings.wyoming_from]
-        return any(parsed in network for network in networks)
+        return is_loopback(address) or is_within(address, self._state.settings.wyoming_from)
 
 
 class _Conversation:

@@ -1,6 +1,6 @@
 // The tab "about": how fast it is here, and the model's card.
 import { button, byId, make } from "./dom.js";
-import { language, number, onLanguage, t } from "./language.js";
+import { language, number, onLanguage, plural, t } from "./language.js";
 import { render } from "./markdown.js";
 import { getJson, sendJson } from "./server.js";
 import { isOpen, onOpen } from "./tabs.js";
@@ -61,8 +61,8 @@ function speedCard() {
   const known = speed && !speed.error;
   figures.append(
     figure(known ? duration(3600 / speed.times) : "…", t("speed_hour")),
-    figure(known ? t("speed_times_value", { times: number(speed.times) }) : "…", t("speed_times")),
-    figure(number(about.cores), t("speed_cores")),
+    figure(known ? `${number(speed.times)}×` : "…", t("speed_times")),
+    figure(number(about.cores), plural("speed_cores", about.cores)),
   );
   card.append(figures);
   if (known) card.append(make("p", { class: "note" }, t("speed_note", { seconds: number(speed.seconds), decoder: t(`decoder_${speed.decoder}`) })));

@@ -103,8 +103,12 @@ export class AdaptationCard {
   }
 
   async end() {
-    this.showJob(await (await request("v1/voice/adaptation", { method: "DELETE" })).json());
-    this.start.focus();
+    try {
+      this.showJob(await (await request("v1/voice/adaptation", { method: "DELETE" })).json());
+      this.start.focus();
+    } catch (error) {
+      this.line.textContent = error.message;
+    }
   }
 
   showChoice(voice) {
@@ -154,7 +158,7 @@ function errorTable(figures) {
       change(before.wer, after.wer),
     );
   });
-  const caption = make("caption", { class: "unseen" }, t("table_caption"));
+  const caption = make("caption", {}, t("table_caption"));
   const table = make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...rows));
   return make("div", { class: "table" }, table);
 }
@@ -174,9 +178,9 @@ function exampleTable(figures) {
   if (!pairs.length) return "";
   const head = ["col_said", "col_before", "col_after"].map((name) => make("th", { scope: "col" }, t(name)));
   const rows = pairs.map((pair) =>
-    make("tr", {}, make("td", {}, pair.said), make("td", {}, ...marked(pair.said, pair.was)), make("td", {}, ...marked(pair.said, pair.is))),
+    make("tr", { lang: "ru" }, make("td", {}, pair.said), make("td", {}, ...marked(pair.said, pair.was)), make("td", {}, ...marked(pair.said, pair.is))),
   );
-  const caption = make("caption", { class: "unseen" }, t("examples_caption"));
+  const caption = make("caption", {}, t("examples_caption"));
   const table = make("table", {}, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
   return make("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("examples_caption") }, table);
 }

@@ -60,6 +60,11 @@ export class Capture extends EventTarget {
     this.onSamples(samples);
   }
 
+  /** What the device calls itself. */
+  get name() {
+    return this.stream?.getAudioTracks()[0]?.label ?? "";
+  }
+
   async stop() {
     if (this.node) this.node.port.onmessage = null;
     this.source?.disconnect();
@@ -80,12 +85,6 @@ export function levelDb(samples) {
   let power = 0;
   for (const value of samples) power += value * value;
   return Math.max(-100, 10 * Math.log10(power / Math.max(samples.length, 1) + 1e-10));
-}
-
-/** Microphones by name; browsers tell the names only after access was granted once. */
-export async function listMicrophones() {
-  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  return devices.filter((device) => device.kind === "audioinput" && device.deviceId && device.deviceId !== "default");
 }
 
 /** Show a level on a meter element, between -60 and 0 dB. */

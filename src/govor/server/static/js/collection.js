@@ -1,6 +1,6 @@
 // The card of the studio that shows what is recorded, plays and deletes it, and looks it over.
 import { announce, button, disable, make } from "./dom.js";
-import { number, t } from "./language.js";
+import { number, plural, t } from "./language.js";
 import { request, sendJson } from "./server.js";
 
 const figure = (value, label) => make("div", { class: "figure" }, make("b", {}, value), make("span", {}, label));
@@ -12,8 +12,9 @@ export class CollectionCard {
     this.figures = make("div", { class: "figures" });
     this.pending = make("p", { class: "note", role: "status" });
     this.list = make("ul", { class: "takes", id: "takes" });
+    this.details = make("details", { id: "kept-list" }, make("summary", {}, t("kept_list")), this.list);
     this.auditButton = button(t("audit"), () => this.audit(), "soft small", { id: "audit" });
-    this.report = make("div", { role: "status", id: "audit-report" });
+    this.report = make("div", { id: "audit-report" });
     this.title = make("h2", { id: "step-kept", tabindex: -1 }, t("step_kept"));
     this.element = make(
       "section",
@@ -22,7 +23,7 @@ export class CollectionCard {
       this.figures,
       this.report,
       this.pending,
-      make("details", { id: "kept-list" }, make("summary", {}, t("kept_list")), this.list),
+      this.details,
     );
   }
 
@@ -32,16 +33,17 @@ export class CollectionCard {
     if (key === this.key) return;
     this.key = key;
     this.figures.replaceChildren(
-      figure(number(voice.num_phrases), t("phrases_kept")),
+      figure(number(voice.num_phrases), plural("phrases_kept", voice.num_phrases)),
       figure(number(voice.seconds / 60, 1), t("minutes")),
-      figure(number(voice.num_speakers), t("speakers")),
+      figure(number(voice.num_speakers), plural("speakers", voice.num_speakers)),
     );
     const waits = pending.filter((take) => !take.refused).length;
     this.pending.textContent = waits ? t("waiting_count", { count: waits }) : "";
     disable(this.auditButton, voice.num_phrases === 0);
+    this.details.hidden = !voice.num_phrases && !pending.length;
     this.list.replaceChildren(
       ...pending.map((take) => this.pendingRow(take)),
-      ...voice.recordings.map((item) => this.row(item)),
+      ...voice.recordings.map((item) => this.row(item, make("span", { class: "time" }, `${number(item.seconds, 1)} ${t("unit_second")}`))),
     );
   }
 
@@ -51,30 +53,40 @@ export class CollectionCard {
     return make(
       "li",
       {},
-      make("span", { class: "text" }, take.phrase),
+      make("span", { class: "text", lang: "ru" }, take.phrase),
       make("span", { class: take.refused ? "problem" : "waiting" }, note),
       throwAway,
     );
   }
 
-  row(item) {
+  /** A recording with what there is to say about it, to be listened to and deleted. */
+  row(item, note) {
     const remove = button(t("delete"), () => this.remove(item, remove), "quiet small", {
       "aria-label": t("delete_phrase", { phrase: item.text }),
     });
     return make(
       "li",
-      {},
-      make("span", { class: "text" }, item.text),
-      make("span", { class: "time" }, `${number(item.seconds, 1)} ${t("unit_second")}`),
+      { "data-id": item.id },
+      make("span", { class: "text" }, make("span", { lang: "ru" }, item.text), " ", note),
       button("▶", () => this.play(item), "quiet small", { "aria-label": t("listen_phrase", { phrase: item.text }) }),
       remove,
     );
   }
 
+  complain(error) {
+    this.report.replaceChildren(make("p", { class: "problem", role: "alert" }, error.message));
+  }
+
   async play(item) {
     this.player?.pause();
-    // Fetched rather than pointed at: an audio element cannot show the token.
-    const sound = await (await request(`v1/voice/recordings/${item.id}`)).blob();
+    let sound;
+    try {
+      // Fetched rather than pointed at: an audio element cannot show the token.
+      sound = await (await request(`v1/voice/recordings/${item.id}`)).blob();
+    } catch (error) {
+      this.complain(error);
+      return;
+    }
     this.player = new Audio(URL.createObjectURL(sound));
     this.player.addEventListener("pause", () => URL.revokeObjectURL(this.player.src), { once: true });
     await this.player.play().catch(() => {});
@@ -91,8 +103,10 @@ export class CollectionCard {
     try {
       await request(`v1/voice/recordings/${item.id}`, { method: "DELETE" });
       announce(t("deleted", { phrase: item.text }));
+      const rows = [...this.element.querySelectorAll("li")];
+      rows.filter((row) => row.dataset.id === item.id).forEach((row) => row.remove());
     } catch (error) {
-      this.report.textContent = error.message;
+      this.complain(error);
     }
     this.title.focus();
     await this.refresh();
@@ -101,10 +115,11 @@ export class CollectionCard {
   async audit() {
     disable(this.auditButton, true);
     this.report.replaceChildren(make("p", { class: "note" }, t("auditing")));
+    announce(t("auditing"));
     try {
       this.showAudit(await sendJson("v1/voice/audit", {}));
     } catch (error) {
-      this.report.replaceChildren(make("p", { class: "problem" }, error.message));
+      this.complain(error);
     }
     disable(this.auditButton, false);
   }
@@ -117,8 +132,9 @@ export class CollectionCard {
       ? make("p", {}, t("audit_suspects", { count: ids.size, total: found.num_phrases }))
       : make("p", { class: "fine" }, t("audit_fine", { count: found.num_phrases }));
     const rows = suspects.map((one) =>
-      make("li", {}, make("span", { class: "text" }, one.text), make("span", { class: "time" }, t(`suspect_${one.kind}`, { note: one.note || "—" }))),
+      this.row(one, make("span", { class: "time" }, t(`suspect_${one.kind}`, { note: one.note || "—" }))),
     );
+    announce(verdict.textContent);
     this.report.replaceChildren(verdict, make("p", { class: "note" }, levels), make("ul", { class: "takes" }, ...rows));
   }
 }

@@ -56,18 +56,34 @@ export function save(name, type, content) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-export const remember = (key, value) => {
+// Where the browser forbids storage, the page remembers as long as it is open.
+const memory = new Map();
+
+export function remember(key, value) {
+  memory.set(key, value);
   try {
     localStorage.setItem(`govor.${key}`, value);
   } catch {
-    // Without storage the page simply starts afresh next time.
+    // It is in the memory.
   }
-};
+}
 
-export const recall = (key) => {
+export function recall(key) {
   try {
-    return localStorage.getItem(`govor.${key}`) ?? "";
+    return localStorage.getItem(`govor.${key}`) ?? memory.get(key) ?? "";
   } catch {
-    return "";
+    return memory.get(key) ?? "";
   }
-};
+}
+
+/** Keep what is typed into a field; fields of the same key show the same. */
+export function shareField(field, key) {
+  field.value = recall(key);
+  field.dataset.shared = key;
+  field.addEventListener("input", () => {
+    remember(key, field.value);
+    for (const other of document.querySelectorAll(`[data-shared="${key}"]`)) {
+      if (other !== field) other.value = field.value;
+    }
+  });
+}

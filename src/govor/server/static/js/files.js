@@ -1,5 +1,5 @@
 // The tab "files": several recordings at once, each with its progress, words, player and subtitles.
-import { announce, button, byId, make, progressBar, save } from "./dom.js";
+import { announce, button, byId, make, progressBar, save, shareField } from "./dom.js";
 import { FORMATS } from "./export.js";
 import { clock, number, onLanguage, t } from "./language.js";
 import { connection, isOnline, Unreachable } from "./server.js";
@@ -18,6 +18,7 @@ export function startFiles() {
     add([...input.files]);
     input.value = "";
   });
+  shareField(byId("file-hotwords"), "hotwords");
   const drop = byId("drop");
   // Anywhere on the page: a file dropped beside the box must not replace the page.
   addEventListener("dragover", (event) => {
@@ -37,6 +38,10 @@ export function startFiles() {
     }
   });
   connection.addEventListener("online", pump);
+  // Edits are lost with the page; the browser asks first.
+  addEventListener("beforeunload", (event) => {
+    if (items.some((item) => item.unsaved)) event.preventDefault();
+  });
   onLanguage(() => items.forEach((item) => item.render()));
 }
 
@@ -78,6 +83,7 @@ class FileCard {
     try {
       this.result = await transcribe(this.file, {
         signal: this.stop.signal,
+        hotwords: byId("file-hotwords").value,
         onUpload: (share) => this.bar?.set(share),
         onSent: () => this.set("recognising"),
         onProgress: (seconds, text) => this.advance(seconds, text),
@@ -145,7 +151,7 @@ class FileCard {
     }
     this.bar = progressBar(`${this.file.name}: ${text}`);
     this.bar.set(this.state === "recognising" ? null : 0);
-    this.preview = make("p", { class: "preview" });
+    this.preview = make("p", { class: "preview", lang: "ru" });
     this.element.append(this.bar.element, this.preview);
   }
 
@@ -159,7 +165,10 @@ class FileCard {
     }
     this.list = new WordList(segments, t("words_of", { name: this.file.name }), {
       play: (seconds) => this.playFrom(seconds),
-      changed: () => this.showEdit(),
+      changed: () => {
+        this.unsaved = true;
+        this.showEdit();
+      },
       chosen: () => this.showEdit(),
     });
     const tools = make("div", { class: "row" });
@@ -178,8 +187,7 @@ class FileCard {
     this.editButton = button(t("edit_word"), () => this.list.edit(), "soft small");
     tools.append(this.editButton, this.exports());
     this.element.append(this.list.element, tools);
-    // Once is enough.
-    if (items.find((item) => item.state === "done") === this) this.element.append(make("p", { class: "note hint" }, t("words_help")));
+    byId("words-help").hidden = false;
     this.showEdit();
   }
 
@@ -190,6 +198,7 @@ class FileCard {
       const act = () => {
         const stem = this.file.name.replace(/\.[^.]+$/, "");
         save(`${stem}.${kind}`, type, write(this.result.segments, this.file.name, this.result.duration));
+        this.unsaved = false;
       };
       group.append(button(text, act, "soft small", { "aria-label": t("download", { kind: text }) }));
     }
@@ -245,6 +254,7 @@ class FileCard {
     items.splice(items.indexOf(this), 1);
     this.element.remove();
     byId("drop").classList.toggle("slim", items.length > 0);
+    byId("words-help").hidden = !items.some((item) => item.list);
     byId("choose").focus();
     pump();
   }

@@ -1,18 +1,11 @@
 // The language of the page: chosen by the user, else the browser's.
+import { recall, remember } from "./dom.js";
 import { TEXTS } from "./texts.js";
 
-const KEY = "govor.language";
+const KEY = "language";
 const listeners = new Set();
-let current = remembered() ?? (navigator.languages.some((name) => /^(ru|be|uk|kk)\b/.test(name)) ? "ru" : "en");
-
-function remembered() {
-  try {
-    const value = localStorage.getItem(KEY);
-    return value === "ru" || value === "en" ? value : null;
-  } catch {
-    return null;
-  }
-}
+const browsers = navigator.languages.some((name) => /^(ru|be|uk|kk)\b/.test(name)) ? "ru" : "en";
+let current = ["ru", "en"].includes(recall(KEY)) ? recall(KEY) : browsers;
 
 export const language = () => current;
 
@@ -23,13 +16,16 @@ export function t(name, values = {}) {
   return pair[current === "ru" ? 0 : 1].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
+/** The text of that name in the form that the number asks for: "раз|раза|раз"; {count} is the number. */
+export function plural(name, count, values = {}) {
+  const forms = t(name, { count: number(count), ...values }).split("|");
+  const place = { one: 0, few: 1, many: 2 }[new Intl.PluralRules(current).select(count)] ?? 1;
+  return forms[Math.min(place, forms.length - 1)];
+}
+
 export function setLanguage(name) {
   current = name;
-  try {
-    localStorage.setItem(KEY, name);
-  } catch {
-    // It lasts until the page is closed, then.
-  }
+  remember(KEY, name);
   translate(document);
   for (const listener of listeners) listener();
 }

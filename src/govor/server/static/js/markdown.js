@@ -1,12 +1,15 @@
 // The little of Markdown that a model card uses, as elements: nothing in it can become markup of the page.
 import { make } from "./dom.js";
 
+/** A range of numbers, 0.2–0.4, stays on one line. */
+const whole = (text) => text.replace(/(\d)–(?=\d)/g, "$1\u2060–\u2060");
+
 function inline(text) {
   const parts = [];
   const pattern = /\*\*(.+?)\*\*|`([^`]+)`|\[([^\]]+)\]\(([^)\s]+)\)|\*([^*\s][^*]*)\*/g;
   let place = 0;
   for (const match of text.matchAll(pattern)) {
-    parts.push(text.slice(place, match.index));
+    parts.push(whole(text.slice(place, match.index)));
     if (match[1] !== undefined) parts.push(make("strong", {}, ...inline(match[1])));
     else if (match[2] !== undefined) parts.push(make("code", {}, match[2]));
     else if (match[5] !== undefined) parts.push(make("em", {}, match[5]));
@@ -15,7 +18,7 @@ function inline(text) {
     else parts.push(...inline(match[3]));
     place = match.index + match[0].length;
   }
-  parts.push(text.slice(place));
+  parts.push(whole(text.slice(place)));
   return parts.filter((part) => part !== "");
 }
 

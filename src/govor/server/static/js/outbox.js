@@ -32,7 +32,7 @@ async function run(mode, action, fallback) {
   });
 }
 
-/** Store {id, phrase, speaker, gender, pcm, seconds, added, refused?}. */
+/** Store {id, phrase, speaker, gender, microphone, pcm, seconds, added, refused?}. */
 export async function put(take) {
   try {
     await run("readwrite", (store) => store.put(take), () => memory.set(take.id, take));

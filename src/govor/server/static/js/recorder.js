@@ -2,16 +2,16 @@
 import { Capture, levelDb, MicrophoneError, RATE, showLevel } from "./capture.js";
 import { announce, button, disable, make } from "./dom.js";
 import { number, t } from "./language.js";
+import { chosenMicrophone } from "./microphones.js";
 import { toInt16 } from "./resampler.js";
 import { request, Unreachable } from "./server.js";
-import { chosenMicrophone } from "./speak.js";
 import { SpeechWatch } from "./speech_watch.js";
 
 const LONGEST_SECONDS = 60;
 const TAIL_MS = 250;
 
 export class Recorder {
-  /** `keep(take)` stores a take {phrase, pcm, seconds}; `skip()` asks for another phrase. */
+  /** `keep(take)` stores a take {phrase, pcm, seconds, microphone}; `skip()` asks for another phrase. */
   constructor({ keep, skip }) {
     this.keepTake = keep;
     this.skipPhrase = skip;
@@ -25,7 +25,7 @@ export class Recorder {
 
   build() {
     const focused = this.element.contains(document.activeElement) ? document.activeElement.id : "";
-    this.promptLine = make("p", { class: "prompt", id: "prompt" });
+    this.promptLine = make("p", { class: "prompt", id: "prompt", lang: "ru" });
     this.meter = make(
       "div",
       { class: "meter studio-meter", role: "meter", "aria-label": t("level"), "aria-valuemin": -60, "aria-valuemax": 0, "aria-valuenow": -60 },
@@ -125,6 +125,7 @@ export class Recorder {
     this.state = "checking";
     this.say(t("rec_checking"));
     const { capture } = this;
+    const microphone = capture.name;
     this.capture = null;
     await capture.stop();
     showLevel(this.meter, -60);
@@ -134,7 +135,7 @@ export class Recorder {
       samples.set(block, place);
       place += block.length;
     }
-    const take = { phrase: this.phrase, pcm: toInt16(samples), seconds: samples.length / RATE };
+    const take = { phrase: this.phrase, pcm: toInt16(samples), seconds: samples.length / RATE, microphone };
     await this.judge(take);
     this.take = take;
     this.state = "judged";

@@ -1,9 +1,10 @@
 // The tab "speak": live text while you talk.
-import { Capture, levelDb, listMicrophones, MicrophoneError, RATE, showLevel } from "./capture.js";
-import { announce, button, byId, disable, isDisabled, make, recall, remember, save } from "./dom.js";
-import { FORMATS, segmentText, toText } from "./export.js";
+import { Capture, levelDb, MicrophoneError, showLevel } from "./capture.js";
+import { announce, button, byId, disable, isDisabled, make, save, shareField } from "./dom.js";
+import { FORMATS, toText } from "./export.js";
 import { clock, number, onLanguage, t } from "./language.js";
 import { LiveStream } from "./live.js";
+import { chosenMicrophone, offerMicrophones, showMicrophones } from "./microphones.js";
 
 const UNSURE = 0.5;
 
@@ -14,7 +15,8 @@ let paused = false;
 let segments = [];
 let partial = "";
 let elapsed = 0; // seconds of the streams that are over
-let cleared = null;
+let cleared = null; // {segments, elapsed} of a text that can be had back
+let unsaved = false;
 let trouble = "";
 
 export function startSpeak() {
@@ -24,36 +26,14 @@ export function startSpeak() {
     else end();
   });
   byId("talk-pause").addEventListener("click", (event) => isDisabled(event.currentTarget) || togglePause());
-  for (const id of ["hotwords", "phrases"]) {
-    byId(id).value = recall(id);
-    byId(id).addEventListener("change", () => remember(id, byId(id).value));
-  }
-  byId("microphone").addEventListener("change", (event) => remember("microphone", event.target.value));
-  navigator.mediaDevices?.addEventListener?.("devicechange", showMicrophones);
-  onLanguage(() => {
-    showMicrophones();
-    show();
-  });
-  // What is being said is lost with the page; the browser asks first.
+  for (const id of ["hotwords", "phrases"]) shareField(byId(id), id);
+  offerMicrophones(byId("microphone"));
+  onLanguage(show);
+  // The text is lost with the page; the browser asks first.
   addEventListener("beforeunload", (event) => {
-    if (state !== "idle") event.preventDefault();
+    if (state !== "idle" || unsaved) event.preventDefault();
   });
-  showMicrophones();
   show();
-}
-
-export const chosenMicrophone = () => recall("microphone");
-
-async function showMicrophones() {
-  const select = byId("microphone");
-  const chosen = recall("microphone");
-  const devices = await listMicrophones();
-  select.replaceChildren(make("option", { value: "" }, t("microphone_default")));
-  devices.forEach((device, index) => {
-    const label = device.label || t("microphone_number", { number: index + 1 });
-    select.append(make("option", { value: device.deviceId }, label));
-  });
-  select.value = devices.some((device) => device.deviceId === chosen) ? chosen : "";
 }
 
 function hints() {
@@ -69,6 +49,7 @@ function hints() {
 
 async function begin() {
   trouble = "";
+  cleared = null;
   setState("asking");
   capture = new Capture(hear);
   capture.addEventListener("lost", () => {
@@ -135,13 +116,13 @@ function hear(samples) {
   byId("talk").style.setProperty("--level", paused ? 0 : Math.max(0, Math.min(1, (level + 55) / 45)).toFixed(3));
   if (paused || !stream || stream.ending) return;
   stream.feed(samples);
-  byId("talk-clock").textContent = clock(elapsed + stream.total / RATE);
+  showClock();
 }
 
 async function finishStream() {
   const open = stream;
   if (!open) return;
-  elapsed += open.total / RATE;
+  elapsed += open.seconds;
   setState("finishing");
   await open.finish();
   partial = "";
@@ -187,7 +168,13 @@ function show() {
   line.textContent = trouble || t(`state_${state}`);
   line.classList.toggle("problem", Boolean(trouble) || state === "reconnecting");
   showActions();
+  showClock();
   byId("talk-empty").hidden = Boolean(segments.length || partial || talking);
+}
+
+function showClock() {
+  const open = stream && !stream.ending ? stream.seconds : 0;
+  byId("talk-clock").textContent = clock(elapsed + open);
 }
 
 function showPartial() {
@@ -198,18 +185,26 @@ function showPartial() {
 
 function addSegment(segment) {
   cleared = null;
+  unsaved = true;
   segments.push(segment);
   byId("talk-text").append(paragraph(segment));
+  showLegend();
   showActions();
   scrollDown();
 }
+
+function showLegend() {
+  byId("talk-legend").hidden = !segments.some(({ words }) => words.some(isUnsure));
+}
+
+const isUnsure = (word) => word.confidence < UNSURE;
 
 function paragraph(segment) {
   const line = make("p");
   if (!segment.words.length) line.append(segment.text);
   segment.words.forEach((word, index) => {
     if (index) line.append(" ");
-    line.append(word.confidence < UNSURE ? make("span", { class: "unsure" }, word.text) : word.text);
+    line.append(isUnsure(word) ? make("span", { class: "unsure" }, word.text) : word.text);
   });
   return line;
 }
@@ -240,6 +235,7 @@ function showActions() {
 async function copy() {
   try {
     await navigator.clipboard.writeText(toText(segments));
+    unsaved = false;
     flash("copied");
   } catch {
     flash("copy_failed");
@@ -259,23 +255,29 @@ function download(kind) {
   const [type, write] = FORMATS[kind];
   const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
   save(`govor-${stamp}.${kind}`, type, write(segments, null, elapsed));
+  unsaved = false;
 }
 
 function clear() {
-  cleared = segments;
+  cleared = { segments, elapsed };
   segments = [];
+  unsaved = false;
+  // The times of a new text start at 0, but not in the middle of a stream.
+  if (state === "idle") elapsed = 0;
   byId("talk-text").replaceChildren();
+  showLegend();
   announce(t("cleared"));
   show();
   byId("talk-undo").focus();
 }
 
 function undo() {
-  segments = [...cleared, ...segments];
+  ({ segments } = cleared);
+  elapsed = Math.max(elapsed, cleared.elapsed);
   cleared = null;
+  unsaved = true;
   byId("talk-text").replaceChildren(...segments.map(paragraph));
+  showLegend();
   show();
   byId("talk-copy").focus();
 }
-
-export const spokenText = () => segments.map(segmentText).join("\n");

@@ -3,6 +3,7 @@ import { AdaptationCard } from "./adaptation.js";
 import { CollectionCard } from "./collection.js";
 import { announce, byId, make, progressBar, recall, remember } from "./dom.js";
 import { onLanguage, t } from "./language.js";
+import { offerMicrophones } from "./microphones.js";
 import * as outbox from "./outbox.js";
 import { Recorder } from "./recorder.js";
 import { connection, getJson, isOnline, Refused, request, sendJson, Unreachable } from "./server.js";
@@ -88,7 +89,9 @@ function speakerSettings() {
   for (const value of ["", "male", "female"]) gender.append(make("option", { value }, t(`gender_${value || "none"}`)));
   gender.value = recall("gender");
   gender.addEventListener("change", () => remember("gender", gender.value));
-  const own = make("textarea", { id: "own-phrases", rows: 4, "aria-describedby": "own-phrases-note own-phrases-refused" });
+  const microphone = make("select", { id: "studio-microphone" });
+  offerMicrophones(microphone);
+  const own = make("textarea", { id: "own-phrases", rows: 4, lang: "ru", "aria-describedby": "own-phrases-note own-phrases-refused" });
   own.value = recall("own-phrases");
   own.addEventListener("change", () => {
     remember("own-phrases", own.value);
@@ -104,6 +107,7 @@ function speakerSettings() {
       { class: "grid" },
       make("label", {}, make("span", {}, t("speaker")), name),
       make("label", {}, make("span", {}, t("gender")), gender),
+      make("label", { class: "wide" }, make("span", {}, t("microphone")), microphone),
       make("label", { class: "wide" }, make("span", {}, t("own_phrases")), own),
     ),
     make("p", { class: "note", id: "own-phrases-note" }, t("own_phrases_note")),
@@ -164,6 +168,7 @@ async function keep(take) {
     speaker: speaker(),
     gender: recall("gender"),
     pcm: take.pcm.buffer,
+    microphone: take.microphone,
     seconds: take.seconds,
     added: Date.now(),
   };
@@ -210,7 +215,7 @@ async function sendAll() {
   }
   if (sent && parts) {
     voice = await getJson("v1/voice").catch(() => voice);
-    announce(t("take_saved", { phrase: sent }));
+    announce(t("delivered", { count: sent }));
   }
   show();
 }
@@ -220,6 +225,7 @@ async function deliver(take) {
   form.append("phrase", take.phrase);
   form.append("speaker", take.speaker);
   form.append("gender", take.gender);
+  form.append("microphone", (take.microphone ?? "").slice(0, 100));
   form.append("audio", new Blob([take.pcm]), "take.pcm");
   await request("v1/voice/recordings", { method: "POST", body: form });
 }

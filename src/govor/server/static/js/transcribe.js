@@ -4,6 +4,7 @@ import { t } from "./language.js";
 
 /**
  * Recognise a file: {duration, segments: [{start, end, text, words}], warnings}.
+ * `hotwords`, parted by commas, are words to expect.
  * `onUpload(share)`, `onSent()`, `onProgress(seconds, text)` tell how far it is. Throws Refused, Unreachable, AbortError.
  */
 export async function transcribe(file, options) {
@@ -25,13 +26,14 @@ function away() {
   return new Unreachable(t("server_gone"));
 }
 
-function post(file, { signal, onUpload, onSent, onProgress }) {
+function post(file, { signal, hotwords, onUpload, onSent, onProgress }) {
   const form = new FormData();
   form.append("model", "govor");
   form.append("response_format", "verbose_json");
   form.append("timestamp_granularities[]", "word");
   form.append("timestamp_granularities[]", "segment");
   form.append("stream", "true");
+  if (hotwords) form.append("hotwords", hotwords.replace(/[;\n]/g, ","));
   form.append("file", file);
   return new Promise((resolve, reject) => {
     const call = new XMLHttpRequest();

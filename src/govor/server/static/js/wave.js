@@ -93,9 +93,10 @@ export class Wave {
     brush.setTransform(scale, 0, 0, scale, 0, 0);
     brush.clearRect(0, 0, width, height);
     const at = (seconds) => (seconds / this.duration) * width;
-    if (this.word) {
+    const lit = this.word && { from: at(this.word.start), to: Math.max(at(this.word.start) + 2, at(this.word.end)) };
+    if (lit) {
       brush.fillStyle = colour("--lit");
-      brush.fillRect(at(this.word.start), 0, Math.max(2, at(this.word.end) - at(this.word.start)), height);
+      brush.fillRect(lit.from, 0, lit.to - lit.from, height);
     }
     const played = at(this.now);
     const bars = Math.floor(width / 3);
@@ -105,7 +106,8 @@ export class Wave {
       let peak = 0;
       for (let index = from; index < to; index += 1) peak = Math.max(peak, this.peaks[index]);
       const tall = Math.max(2, peak * (height - 14));
-      brush.fillStyle = colour(bar * 3 < played ? "--accent" : "--edge");
+      const isLit = lit && bar * 3 >= lit.from && bar * 3 < lit.to;
+      brush.fillStyle = colour(isLit ? "--text" : bar * 3 < played ? "--accent" : "--edge");
       brush.fillRect(bar * 3, (height - tall) / 2, 2, tall);
     }
     brush.fillStyle = colour("--text");

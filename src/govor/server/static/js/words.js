@@ -15,7 +15,7 @@ export class WordList {
     this.lit = null;
     this.current = 0;
     this.buttons = [];
-    this.element = make("div", { class: "words", role: "group", "aria-label": label });
+    this.element = make("div", { class: "words", role: "group", lang: "ru", "aria-label": label });
     for (const segment of segments) this.element.append(this.paragraph(segment));
     this.element.addEventListener("keydown", (event) => this.press(event));
   }
