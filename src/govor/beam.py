@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from govor.decoding import Decoded, align, words_of
 from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
 from govor.language import tr
-from govor.language_model.soundness import check_binary
 from govor.language_model.vocabulary import read_packed_vocabulary
 from govor.mapped_search import mapped_search
 from govor.text import Alphabet, is_speakable, normalize
@@ -200,6 +199,8 @@ def _load(alphabet: Alphabet, language_model: Path | None, settings: BeamSetting
         )
     # The shipped one came whole from the package, and looking at every pointer takes longer than to load it.
     if language_model is not None and language_model != shipped_language_model():
+        from govor.language_model.soundness import check_binary
+
         check_binary(language_model)
     # Without its words every unfinished word would be punished as unknown.
     words = b"" if language_model is None else _vocabulary(language_model, alphabet)

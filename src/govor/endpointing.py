@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from govor.audio import Samples
-from govor.microphone import level_db
+from govor.microphone import SILENCE_DB, level_db
 
 FRAME_SECONDS = 0.032
 _SILERO_RATE = 16000
@@ -24,6 +24,12 @@ _QUIET_SECONDS = 0.3
 # The floor is the least of so many blocks of so many frames, 4 s in all: a word or two never fills that.
 _FLOOR_BLOCKS = 8
 _FLOOR_BLOCK_FRAMES = 16
+# Silero is deaf to speech below -45 dB, and never takes noise for speech, however loud. So what is soft is made
+# louder for it: until the floor is at that level, or what was loudest lately, but not more than so much.
+_SILERO_FLOOR_DB, _SILERO_PEAK_DB, _SILERO_GAIN_DB = -50.0, -20.0, 30.0
+_PEAK_FALL_DB = 0.1
+# How fast the constant part of the sound is followed, a frame.
+_OFFSET_RATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ class EndpointConfig:
     """The same for the energy above the noise floor, where Silero is missing."""
     quietest_db: float = -60.0
     """Nothing below this level is speech, dB of full scale."""
+    floor_db: float = -80.0
+    """Digital silence counts as so loud a noise: a frame of it, as drivers give at the start, would hold the
+    floor down for seconds."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,21 @@ class EndpointState:
     """Frames of speech in a row before an utterance is declared."""
     smooth_db: float = math.nan
     floors: tuple[float, ...] = ()
+    peak_db: float = -math.inf
+    """The loudest frame; falls by 3 dB a second."""
 
     @property
     def noise_db(self) -> float:
         """Level of the noise floor, dB of full scale; nan before the first frame."""
         return min(self.floors, default=math.nan)
+
+    @property
+    def gain_db(self) -> float:
+        """How much louder Silero should hear the next frame."""
+        if not self.floors:
+            return 0.0
+        wanted = min(_SILERO_FLOOR_DB - self.noise_db, _SILERO_PEAK_DB - self.peak_db)
+        return min(max(wanted, 0.0), _SILERO_GAIN_DB)
 
     @property
     def trailing_silence(self) -> float:
@@ -94,7 +113,7 @@ def step(
     state: EndpointState, frame_db: float, probability: float | None, config: EndpointConfig
 ) -> tuple[EndpointState, Event | None]:
     """Take one frame of FRAME_SECONDS: its level in dB and Silero's probability (None: judge by energy)."""
-    state = _follow_noise(state, frame_db)
+    state = _follow_levels(state, frame_db, config.floor_db)
     is_speech = _is_speech(state, frame_db, probability, config)
     now = state.num_frames
     state = replace(state, num_frames=now + 1)
@@ -126,15 +145,15 @@ def _is_speech(
     return frame_db - state.noise_db >= (config.decibels_off if going_on else config.decibels_on)
 
 
-def _follow_noise(state: EndpointState, frame_db: float) -> EndpointState:
-    # One frame of digital silence, as drivers give at the start, would hold the floor down for seconds.
-    level = max(frame_db, -80.0)
+def _follow_levels(state: EndpointState, frame_db: float, floor_db: float) -> EndpointState:
+    level = frame_db if frame_db > SILENCE_DB else floor_db
     smooth = level if math.isnan(state.smooth_db) else 0.6 * state.smooth_db + 0.4 * level
     if state.num_frames % _FLOOR_BLOCK_FRAMES == 0:
         floors = (*state.floors[-(_FLOOR_BLOCKS - 1) :], smooth)
     else:
         floors = (*state.floors[:-1], min(state.floors[-1], smooth))
-    return replace(state, smooth_db=smooth, floors=floors)
+    peak = max(frame_db, state.peak_db - _PEAK_FALL_DB)
+    return replace(state, smooth_db=smooth, floors=floors, peak_db=peak)
 
 
 class Endpointer:
@@ -148,6 +167,7 @@ class Endpointer:
         self.state = EndpointState()
         self._size = round(sample_rate * FRAME_SECONDS)
         self._pending: Samples = np.zeros(0, dtype=np.float32)
+        self._offset: float | None = None
         # Loaded when the first frame needs it: it takes 3 MB, and a loaded server has many that never do.
         self._silero: Any = None
         self._may_load = use_silero and sample_rate == _SILERO_RATE
@@ -166,12 +186,20 @@ class Endpointer:
         self._pending = joined[num_whole:]
         events: list[Event] = []
         for frame in joined[:num_whole].reshape(-1, self._size):
-            silero = None if self.silero_rests else self._load()
-            probability = None if silero is None else float(silero.process_samples(frame.tolist()))
-            self.state, event = step(self.state, level_db(frame), probability, self.config)
+            self.state, event = step(self.state, level_db(frame), self._probability(frame), self.config)
             if event is not None:
                 events.append(event)
         return events
+
+    def _probability(self, frame: Samples) -> float | None:
+        """Return what Silero makes of a frame; None where the energy is to judge."""
+        mean = float(frame.mean())
+        self._offset = mean if self._offset is None else self._offset + _OFFSET_RATE * (mean - self._offset)
+        silero = None if self.silero_rests else self._load()
+        if silero is None:
+            return None
+        louder = (frame - np.float32(self._offset)) * np.float32(10 ** (self.state.gain_db / 20))
+        return float(silero.process_samples(louder.clip(-1, 1).tolist()))
 
     def _load(self) -> Any:
         if self._may_load:

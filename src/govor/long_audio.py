@@ -19,10 +19,15 @@ WINDOW_SECONDS = 25.0
 # Where there is no pause, the cut is at the quietest place this near the window's end.
 SEARCH_SECONDS = 8.0
 
-
-# Noise that is taken for speech loses no words; speech that is taken for noise may.
+# Noise that is taken for speech loses no words; speech that is taken for noise may. The levels are those that
+# 16 bits can hold.
 _LENIENT = EndpointConfig(
-    onset_seconds=0.06, silence_seconds=0.25, decibels_on=9.0, decibels_off=6.0, quietest_db=-80.0
+    onset_seconds=0.06,
+    silence_seconds=0.25,
+    decibels_on=9.0,
+    decibels_off=6.0,
+    quietest_db=-95.0,
+    floor_db=-95.0,
 )
 
 

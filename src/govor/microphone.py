@@ -54,10 +54,13 @@ class Block:
 
 
 def level_db(samples: Samples) -> float:
-    """Return the power of samples (N,) in dB of full scale (a full square wave is 0), at least SILENCE_DB."""
+    """Return the power of samples (N,) in dB of full scale (a full square wave is 0), at least SILENCE_DB.
+
+    What is constant in them, as a cheap sound card adds it, is no sound and does not count.
+    """
     if not len(samples):
         return SILENCE_DB
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    power = float(np.var(samples, dtype=np.float64))
     return max(10 * float(np.log10(power)), SILENCE_DB) if power > 0 else SILENCE_DB
 
 

@@ -161,7 +161,7 @@ def _levels(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float6
         if len(samples) < size
         else samples[: count * size].reshape(count, size)
     )
-    return _db(np.sqrt(np.mean(np.square(frames, dtype=np.float64), axis=1)))
+    return _db(np.std(frames, axis=1, dtype=np.float64))
 
 
 def _flat_share(samples: NDArray[np.float32], peak: float) -> float:

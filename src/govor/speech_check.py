@@ -26,7 +26,7 @@ _PLACES = 3
 _PLACE_SECONDS = 1.5
 _PEAK = 0.5
 _HIGHEST_GAIN = 1000.0
-_SILENT_DB = -75.0
+_SILENT_DB = -90.0
 
 
 class SpeechCheck:
@@ -44,7 +44,8 @@ class SpeechCheck:
         if silero is None or not len(samples):
             return True
         silero.reset()
-        # Silero does not hear what is very soft.
+        # Silero does not hear what is very soft, or beside a large constant.
+        samples = samples - samples.mean()
         samples = samples * np.float32(min(_PEAK / max(float(np.abs(samples).max()), 1e-9), _HIGHEST_GAIN))
         if self._rate != _SILERO_RATE:
             resampler = Resampler(self._rate, _SILERO_RATE)

@@ -261,8 +261,8 @@ class Stream:
 
 def live_endpoints(silence_seconds: float = 0.8) -> EndpointConfig:
     """Return what counts as speech in a live stream; `silence_seconds` of silence end an utterance."""
-    # Of a microphone turned down nothing may be lost: 15 dB under what is sensible for recording.
-    return EndpointConfig(silence_seconds=silence_seconds, quietest_db=-75.0)
+    # Of a microphone turned down nothing may be lost: 30 dB under what is sensible for recording.
+    return EndpointConfig(silence_seconds=silence_seconds, quietest_db=-90.0)
 
 
 class _Converter:

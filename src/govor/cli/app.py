@@ -70,7 +70,8 @@ def _options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; no GovorError passes as a traceback."""
     limit_threads()
-    if speaks_russian():
+    # Typer prints nothing but help itself; for its headings rich has to be imported.
+    if speaks_russian() and ("--help" in arguments or len(arguments) < 2):
         _speak_russian()
     terminal = Terminal()
     try:

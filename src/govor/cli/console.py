@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from typing import TYPE_CHECKING
 
 from govor.errors import MissingExtraError
 from govor.language import tr
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class ExitCode(IntEnum):
@@ -38,36 +28,35 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Terminal:
-    """Results go to standard output, all else to standard error, so that pipes stay clean."""
+    """Results go to standard output, all else to standard error, so that pipes stay clean.
+
+    rich, which takes a twentieth of the time that a short recording does, is imported when it has to draw.
+    """
 
     quiet: bool = False
 
     @property
     def results(self) -> Console:
         """Console of results. Never wraps: a line is a line even in a narrow window or a pipe."""
-        return Console(soft_wrap=True, highlight=False)
+        return _console()
 
     @property
     def notes(self) -> Console:
         """Console of notes; silent under ``--quiet``."""
-        return Console(stderr=True, highlight=False, quiet=self.quiet, soft_wrap=True)
+        return _console(stderr=True, quiet=self.quiet)
 
     def say(self, text: str) -> None:
         """Tell the user something that is not a result."""
-        self.notes.print(escape(text))
+        if not self.quiet:
+            _print_line("", text)
 
     def warn(self, text: str) -> None:
         """Warn in one line; said even under ``--quiet``."""
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[yellow]{tr('внимание', 'warning')}:[/yellow] {escape(text)}"
-        )
+        _print_line(f"[yellow]{tr('внимание', 'warning')}:[/yellow] ", text)
 
     def fail(self, text: str) -> None:
         """Report an error in one line; said even under ``--quiet``."""
-        one_line = " ".join(text.split())
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[red]{tr('ошибка', 'error')}:[/red] {escape(one_line)}"
-        )
+        _print_line(f"[red]{tr('ошибка', 'error')}:[/red] ", " ".join(text.split()))
 
     def fail_at(self, place: str, reason: str) -> None:
         """Report an error of one input; a reason that names the place itself does not get it twice."""
@@ -79,18 +68,44 @@ class Terminal:
 
         With `unit` "B" it counts bytes and shows their rate.
         """
-        console = self.notes
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.markup import escape
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
         columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
         if unit == "B":
             columns += [DownloadColumn(), TransferSpeedColumn()]
         elif not unit:
             columns.append(MofNCompleteColumn())
         columns += [TimeElapsedColumn(), TimeRemainingColumn(compact=True)]
-        with Progress(
-            *columns, console=console, transient=True, disable=self.quiet or not console.is_terminal
-        ) as bar:
+        with Progress(*columns, console=self.notes, transient=True) as bar:
             task = bar.add_task(escape(what), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def _print_line(label: str, text: str) -> None:
+    from rich.markup import escape
+
+    _console(stderr=True).print(label + escape(text))
 
 
 def require(extra: str, *modules: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,7 @@ class TranscriptPrinter:
         if self._rows or (self._format == "json" and self._several):
             # One recording is one object; several are a list, so that the output is always one JSON document.
             document = self._rows if self._several else self._rows[0]
-            text = json.dumps(document, ensure_ascii=False, indent=2)
-            self._terminal.results.print(text, markup=False)
+            print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
 
     def _print(self, transcript: Transcript) -> None:
         from govor.outputs import render
@@ -100,6 +100,5 @@ class TranscriptPrinter:
         if self._format == "txt" and self._several:
             text = "".join(f"{transcript.audio_filepath}: {line}\n" for line in text.splitlines() or [""])
         # Not by rich, which would make spaces of the tabs.
-        file = self._terminal.results.file
-        file.write(text)
-        file.flush()
+        sys.stdout.write(text)
+        sys.stdout.flush()

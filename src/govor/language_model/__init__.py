@@ -1,12 +1,18 @@
 """N-gram language models: count, smooth, prune, mix, measure, and pack for the beam search."""
 
-from govor.language_model.arpa import write_arpa
-from govor.language_model.building import build, model_from_counts
-from govor.language_model.kenlm import read_kenlm, write_kenlm
-from govor.language_model.ngrams import NgramModel, Perplexity
-from govor.language_model.pruning import mix, prune
-from govor.language_model.texts import sentences
-from govor.language_model.vocabulary import read_vocabulary
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from govor.language_model.arpa import write_arpa
+    from govor.language_model.building import build, model_from_counts
+    from govor.language_model.kenlm import read_kenlm, write_kenlm
+    from govor.language_model.ngrams import NgramModel, Perplexity
+    from govor.language_model.pruning import mix, prune
+    from govor.language_model.texts import sentences
+    from govor.language_model.vocabulary import read_vocabulary
 
 __all__ = [
     "NgramModel",
@@ -21,3 +27,24 @@ __all__ = [
     "write_arpa",
     "write_kenlm",
 ]
+
+_HOMES = {
+    "NgramModel": "ngrams",
+    "Perplexity": "ngrams",
+    "build": "building",
+    "mix": "pruning",
+    "model_from_counts": "building",
+    "prune": "pruning",
+    "read_kenlm": "kenlm",
+    "read_vocabulary": "vocabulary",
+    "sentences": "texts",
+    "write_arpa": "arpa",
+    "write_kenlm": "kenlm",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Who only loads a model with the search need not wait for what makes models.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'govor.language_model' has no attribute {name!r}")
+    return getattr(import_module(f"govor.language_model.{_HOMES[name]}"), name)
