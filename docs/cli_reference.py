@@ -48,7 +48,10 @@ def _section(name: str, command: Any) -> list[str]:
     what, _, example = (command.help or "").partition(tr("Пример:", "Example:"))
     lines = [f"## {name}", "", _plain(what), ""]
     if example.strip():
-        lines += ["```console", *(f"$ {line.strip()}" for line in _unmarked(example).split("\n") if line.strip())]
+        lines += [
+            "```console",
+            *(f"$ {line.strip()}" for line in _unmarked(example).split("\n") if line.strip()),
+        ]
         lines += ["```", ""]
     rows = [_row(option) for option in command.params if option.name != "help" and not option.hidden]
     if rows:

@@ -33,16 +33,28 @@ def cli_reference(language: str) -> str:
 
 
 REFERENCE = (
-    ("Распознать", "Recognise", "recognizer.load_model recognizer.Recognizer beam.BeamDecoder beam.BeamSettings"),
+    (
+        "Распознать",
+        "Recognise",
+        "recognizer.load_model recognizer.Recognizer beam.BeamDecoder beam.BeamSettings",
+    ),
     ("Что распознано", "What was recognised", "transcript outputs.render outputs.write_whole"),
     ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final microphone"),
     ("Списки фраз", "Phrase lists", "phrase_list.parse_phrases phrases.PhraseDecoder"),
     ("Выравнивание", "Alignment", "alignment.align_recording alignment.AlignedText"),
-    ("Звук и признаки", "Sound and features", "audio.load_audio audio.RawFormat features.extract features.Features"),
+    (
+        "Звук и признаки",
+        "Sound and features",
+        "audio.load_audio audio.RawFormat features.extract features.Features",
+    ),
     ("Тексты и манифесты", "Texts and manifests", "text manifest"),
     ("Ошибки распознавания", "Error rates", "metrics evaluation.evaluate evaluation.Evaluation"),
     ("Настройки", "Settings", "config"),
-    ("Корпус", "The corpus", "corpora.download corpora.voxforge corpora.importing corpora.audit corpora.recordings"),
+    (
+        "Корпус",
+        "The corpus",
+        "corpora.download corpora.voxforge corpora.importing corpora.audit corpora.recordings",
+    ),
     ("Обучение", "Training", "training checkpoint.load_checkpoint checkpoint.Checkpoint export.export_onnx"),
     ("Дообучение", "Adapting", "adaptation.adapt adaptation.Adaptation"),
     ("Исключения", "Exceptions", "errors"),
@@ -54,7 +66,10 @@ def python_reference(language: str) -> str:
     """Return the page that mkdocstrings fills from the docstrings."""
     lines = ["# Python", ""]
     lines += (
-        ["Сделано из самого кода, поэтому по-английски. Начните с [`load_model`][govor.recognizer.load_model].", ""]
+        [
+            "Сделано из самого кода, поэтому по-английски. Начните с [`load_model`][govor.recognizer.load_model].",
+            "",
+        ]
         if language == "ru"
         else ["Made from the code itself. Begin with [`load_model`][govor.recognizer.load_model].", ""]
     )
@@ -132,7 +147,11 @@ def accuracy(language: str) -> str:
     names = ("обучение", "весов, млн", "часов") if russian else ("training", "weights, M", "hours")
     lines += ["", f"| {' | '.join((*names, *(f'{name}, WER' for name in SETS)))} |", "|---|" + "---:|" * 6]
     for run in runs():
-        cells = [_in(language, run["title"]), f"{run['num_weights'] / 1e6:.2f}", f"{run['training_hours']:.2f}"]
+        cells = [
+            _in(language, run["title"]),
+            f"{run['num_weights'] / 1e6:.2f}",
+            f"{run['training_hours']:.2f}",
+        ]
         cells += [_errors(run.get("evaluations", {}).get(name, {}), "wer") for name in SETS]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
