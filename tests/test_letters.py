@@ -117,9 +117,14 @@ def test_a_folder_of_recordings_becomes_a_model_that_writes_these_letters(
     assert recognizer.model.config.letters == BELARUSIAN
     # The Russian language model would make Russian words of it.
     assert recognizer.shipped_language_model() is None
+    words = tmp_path / "words.txt"
+    words.write_text("Ўсё добра. Добры дзень! Площа і 5.\n" * 3, encoding="utf-8")
+    assert run(["lm", "build", str(words), "--letters", BELARUSIAN, "--output", "be.klm"]) == 0
+    searched = recognizer.beam_decoder(tmp_path / "be.klm")
     log_probs = np.full((3, len(recognizer.model.alphabet)), -20, np.float32)
     log_probs[range(3), [recognizer.model.alphabet.symbols.index(one) for one in "ўсё"]] = 0
-    assert recognizer.decoder("greedy")[0](log_probs).text == "ўсё"
+    for decoder in (recognizer.decoder("greedy")[0], searched):
+        assert decoder(log_probs).text == "ўсё"
 
 
 def test_shards_are_written_with_the_letters_of_the_configuration(tmp_path: Path) -> None:
