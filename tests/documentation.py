@@ -42,6 +42,8 @@ CHANGES = (
     (r"(govor adapt .*)", r"\1 --epochs 1"),
     # VoxForge's server, imitated on this machine.
     (r"(govor download voxforge-ru .*)", r"\1 --url {index}"),
+    # The only microphone of this machine.
+    (r"--device USB", "--device default"),
     # Ports that are free here.
     (r"127\.0\.0\.1:8000", "127.0.0.1:{port}"),
     (r"govor serve\b", "govor serve --port {port}"),
@@ -63,6 +65,7 @@ NAMES = {
     "лекции": "lectures",
     "субтитры": "subtitles",
     "письма": "letters",
+    "глава": "chapter",
     "команда": "command",
     "команды": "commands",
     "проверка": "test",

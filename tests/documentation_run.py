@@ -42,9 +42,12 @@ class Page:
     """One page that is being run."""
 
     def __init__(
-        self, folder: Path, programs: Path, microphone: VirtualMicrophone | None, said: Said, index: str
+        self, folder: Path, programs: Path, microphone: VirtualMicrophone | None, said: list[Said], index: str
     ) -> None:
-        self.folder, self.microphone, self.said, self.index = folder, microphone, said, index
+        self.folder, self.microphone, self.index = folder, microphone, index
+        self.said = next(one for one in said if one.seconds > 2)
+        # Long enough for any phrase that is proposed.
+        self.said_slowly = next(one for one in said if one.seconds > 4)
         self.port = 0
         self.server: subprocess.Popen[bytes] | None = None
         self.environment = dict(os.environ if microphone is None else microphone.environment)
@@ -105,12 +108,17 @@ class Page:
         return process, stem
 
     def _listen(self, listening: list[str]) -> None:
-        """Start them all, say one recording, press Ctrl-C; all without a list of phrases must have heard it."""
+        """Start them all, say one recording, press Ctrl-C; those that take any phrase must have heard it."""
         assert self.microphone is not None
         running = [self._start(command, number) for number, command in enumerate(listening)]
         try:
-            for _, stem in running:
-                _wait(lambda stem=stem: READY in _text(stem, "err") + _text(stem, "out"))
+            for process, stem in running:
+                _wait(
+                    lambda p=process, s=stem: (
+                        READY in _text(s, "err") + _text(s, "out") or p.poll() is not None
+                    )
+                )
+                assert process.poll() is None, (_text(stem, "out"), _text(stem, "err"))
             expecting = [
                 stem
                 for (_, stem), command in zip(running, listening, strict=True)
@@ -138,7 +146,7 @@ class Page:
         session.wait_for("начать")
         session.press("\r")
         session.wait_for("говорите")
-        self.microphone.play(self.said.path)
+        self.microphone.play(self.said_slowly.path)
         session.wait_for("сохранить")
         session.press("\r")
         session.wait_for("начать")

@@ -82,9 +82,10 @@ def make_world(folder: Path) -> None:
         "звонки/май/2.wav",
     ):
         _stereo(folder / name, said[0].path, said[1].path)
-    for name in ("лекции/май/1.mp3", "lectures/may/1.mp3", "chapter.mp3"):
+    for name in ("лекции/май/1.mp3", "lectures/may/1.mp3", "глава.mp3", "chapter.mp3"):
         write_audio(folder / name, sound)
-    (folder / "chapter.txt").write_text(said[0].text, encoding="utf-8")
+    for name in ("глава.txt", "chapter.txt"):
+        (folder / name).write_text(said[0].text, encoding="utf-8")
     for name in ("интервью.m4a", "interview.m4a", "лекция.mkv", "lecture.mkv", "film.mkv"):
         _container(folder / name, sound, picture=name.endswith(".mkv"))
     for name in ("входящие", "incoming"):
@@ -92,7 +93,7 @@ def make_world(folder: Path) -> None:
     for name, texts in {
         "команды.txt": PHRASES,
         "commands.txt": PHRASES,
-        "my_commands.txt": f"{said[-1].text}\n{said[2].text}\n",
+        "my_commands.txt": f"{said[2].text}\n{said[1].text}\n",
         **dict.fromkeys(("письма.txt", "letters.txt", "my_texts.txt", "проверка.txt", "test.txt"), TEXTS),
         "tiny.toml": TINY,
     }.items():
@@ -122,9 +123,13 @@ def _corpora(folder: Path, said: list[Said]) -> None:
             shutil.copy(one.path, target)
             target.with_suffix(".txt").write_text(one.text, encoding="utf-8")
     (folder / "tatar").mkdir()
-    for number, text in enumerate(("Исәнмесез!", "Сәлам, дуслар", "Рәхмәт", "Хәерле көн", "Сау булыгыз")):
-        shutil.copy(said[number].path, folder / "tatar" / f"{number}.wav")
-        (folder / "tatar" / f"{number}.txt").write_text(text, encoding="utf-8")
+    texts = ("Исәнмесез!", "Сәлам, дуслар", "Рәхмәт", "Хәерле көн", "Сау булыгыз")
+    # Without speakers the name decides into which part a recording goes.
+    names = [str(number) for number in range(1, 99)]
+    held_out = next(name for name in names[4:] if SplitRule().part_of(name, texts[-1]) == "dev")
+    for name, one, text in zip((*names[:4], held_out), said, texts, strict=False):
+        shutil.copy(one.path, folder / "tatar" / f"{name}.wav")
+        (folder / "tatar" / f"{name}.txt").write_text(text, encoding="utf-8")
     (folder / "tatar.txt").write_text("Исәнмесез! Сәлам, дуслар. Рәхмәт.\n" * 3, encoding="utf-8")
     corpus_fixtures.common_voice(folder).parent.rename(folder / "cv-corpus")
     corpus_fixtures.golos(folder / "golos")
