@@ -8,13 +8,15 @@ RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $
 say = $(if $(RUSSIAN),$(1),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench examples lock clean
+.PHONY: help demo test lint format docs pictures bench examples lock clean
 
 help:
 	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
 	@echo "make test      $(call say,стиль и типы и слои и все тесты,style and types and layers and all tests)"
 	@echo "make lint      $(call say,всё из make test кроме самих тестов,all of make test but the tests themselves)"
 	@echo "make format    $(call say,привести код к стилю,put the code in style)"
+	@echo "make docs      $(call say,собрать сайт документации в site/,build the site of the documentation in site/)"
+	@echo "make pictures  $(call say,сделать рисунки документации заново,make the pictures of the documentation anew)"
 	@echo "make bench     $(call say,измерить скорость: benchmarks/,measure the speed: benchmarks/)"
 	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
 	@echo "make lock      $(call say,обновить constraints.txt: версии для разработки,renew constraints.txt: the versions for development)"
@@ -37,6 +39,15 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Russian in site/, English in site/en/; warnings are errors. The variable silences an announcement of the theme.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file mkdocs.en.yml
+	@echo "$(call say,готово: site/index.html,done: site/en/index.html)"
+
+pictures: $(VENV)/.dev
+	$(BIN)/python docs/pictures.py
+
 bench: $(VENV)/.dev
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
@@ -53,7 +64,7 @@ lock: $(VENV)/bin/python
 	@mv .constraints.new constraints.txt && rm .constraints.head
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are younger than pyproject.toml once the install has gone through, so the second time is quick.

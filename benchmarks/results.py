@@ -154,7 +154,11 @@ def details(name: str, run: dict[str, Any]) -> list[str]:
     if run["note"]:
         lines += ["", run["note"]]
     lines += ["", "<details><summary>config.toml</summary>", "", "```toml"]
+    if run["config"].get("letters"):
+        lines.append(f"letters = {json.dumps(run['config']['letters'], ensure_ascii=False)}")
     for section, values in run["config"].items():
+        if section == "letters":
+            continue
         lines.append(f"[{section}]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
     return [*lines, "```", "", "</details>", ""]

@@ -143,6 +143,8 @@ def test_an_offset_or_softness_makes_no_silence_of_speech(gain: float, offset: f
 
     def left_out(samples: NDArray[np.float32]) -> list[float]:
         parts = cut(PauseCutter(RATE), samples)
-        return [p for part in parts if isinstance(part, Silence) for p in (part.start / RATE, part.end / RATE)]
+        return [
+            p for part in parts if isinstance(part, Silence) for p in (part.start / RATE, part.end / RATE)
+        ]
 
     assert left_out(changed) == pytest.approx(left_out(samples), abs=0.2)

@@ -233,7 +233,7 @@ BAD_MODELS = {
     ),
     "format 2": (lambda path: _other(path, format=2), "format 2"),
     "short alphabet": (lambda path: _other(path, alphabet=["<blank>", " ", "а"]), "35 outputs but 3 symbols"),
-    "latin": (lambda path: _other(path, alphabet=["<blank>", " ", *"abcdefg"]), "not Russian"),
+    "latin": (lambda path: _other(path, alphabet=["<blank>", " ", *"abcdefg"]), "35 outputs but 9 symbols"),
     "no alphabet": (lambda path: _other(path, alphabet=None), "alphabet"),
     "no blank": (lambda path: _other(path, alphabet=[" ", *"абв"]), "<blank>"),
     "20 features": (

@@ -69,7 +69,13 @@ def no_program_is_left_behind() -> Iterator[None]:
 class Session:
     """A running ``govor record`` whose words on the screen can be waited for."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str, terminal: bool = False) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        *arguments: str,
+        terminal: bool = False,
+        folder: Path | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "govor", "record", *arguments]
         environment = environment | {"PYTHONPATH": SOURCE, "GOVOR_LANG": "ru", "TERM": "xterm"}
         environment |= {"PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1", "COLUMNS": "80", "LINES": "24"}
@@ -85,7 +91,7 @@ class Session:
             # A terminal of its own, so that Ctrl-C arrives as from a keyboard.
             command = ["setsid", "--ctty", "--wait", *command]
             self.process = subprocess.Popen(
-                command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+                command, env=environment, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
             )
             os.close(theirs)
             stream = os.fdopen(ours, "rb", buffering=0)

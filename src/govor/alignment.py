@@ -18,7 +18,7 @@ from govor.language import tr
 from govor.long_audio import cut_windows
 from govor.numbers import digits_to_words
 from govor.recognizer import Recognizer
-from govor.text import is_speakable, normalize
+from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
 from govor.transcript import Word
 from govor.word_times import Offsets, word_times
 
@@ -109,13 +109,13 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
 
 
-def spoken_text(text: str) -> str:
-    """Normalise a text, numbers in words. Raises ManifestError if it cannot be said in Russian."""
+def spoken_text(text: str, letters: str = RUSSIAN_LETTERS) -> str:
+    """Normalise a text, numbers in Russian words. Raises ManifestError if its letters do not say it all."""
     try:
         words = digits_to_words(text)
     except ValueError:
         words = text
-    if not is_speakable(words):
+    if not is_speakable(words, letters):
         shown = " ".join(text.split())[:60]
         raise ManifestError(
             tr(
@@ -123,7 +123,7 @@ def spoken_text(text: str) -> str:
                 f"the text “{shown}” has Latin letters, digits or no letters: write it in Russian words",
             )
         )
-    return normalize(words)
+    return normalize(words, letters)
 
 
 def align_recording(
@@ -140,7 +140,7 @@ def align_recording(
     are too long, and what `Recognizer.transcribe` raises.
     """
     model = recognizer.model
-    labels = model.alphabet.encode(spoken_text(text))
+    labels = model.alphabet.encode(spoken_text(text, model.alphabet.letters))
     features, stride = model.config.features, model.config.network.stride
     rate = features.sample_rate
     if isinstance(source, np.ndarray):

@@ -95,7 +95,7 @@ class BeamDecoder:
     ) -> None:
         self.settings = settings or BeamSettings()
         self._alphabet = alphabet
-        self._hotwords = _usable_hotwords(hotwords)
+        self._hotwords = _usable_hotwords(hotwords, alphabet.letters)
         self._num_alternatives = _usable_number(num_alternatives)
         self._search = _load(alphabet, language_model, self.settings)
 
@@ -107,7 +107,7 @@ class BeamDecoder:
         other = BeamDecoder.__new__(BeamDecoder)
         other.settings = self.settings
         other._alphabet = self._alphabet
-        other._hotwords = _usable_hotwords(hotwords)
+        other._hotwords = _usable_hotwords(hotwords, self._alphabet.letters)
         other._num_alternatives = _usable_number(num_alternatives)
         other._search = self._search
         return other
@@ -178,16 +178,16 @@ def _usable_number(num_alternatives: int) -> int:
     return num_alternatives
 
 
-def _usable_hotwords(hotwords: Sequence[str]) -> list[str]:
+def _usable_hotwords(hotwords: Sequence[str], letters: str) -> list[str]:
     for word in hotwords:
-        if not is_speakable(word):
+        if not is_speakable(word, letters):
             raise ConfigError(
                 tr(
                     f"горячее слово {word!r}: нужны русские буквы, без цифр и латиницы",
                     f"hot word {word!r}: must be Russian letters, without digits or Latin ones",
                 )
             )
-    return [normalize(word) for word in hotwords]
+    return [normalize(word, letters) for word in hotwords]
 
 
 def _load(alphabet: Alphabet, language_model: Path | None, settings: BeamSettings) -> Any:

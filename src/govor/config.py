@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from govor.errors import ConfigError, InputNotFoundError
 from govor.language import tr
@@ -195,10 +196,31 @@ class AdaptationConfig(_Frozen):
 class Config(_Frozen):
     """Everything that defines a model and its training; saved in every checkpoint."""
 
+    letters: str | None = None
+    """Letters of the language in lower case, such as ``"абвгд"``; None is Russian."""
     features: FeatureConfig = FEATURE_PRESETS["sphinx8k"]
     network: NetworkConfig = NETWORK_PRESETS["small"]
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @field_validator("letters")
+    @classmethod
+    def _are_letters(cls, letters: str | None) -> str | None:
+        if letters is None:
+            return None
+        # An apostrophe is a letter to Ukrainian, Belarusian and others.
+        strange = [one for one in letters if not (one.isalpha() and one == one.lower()) and one not in "'’ʼ"]
+        twice = [one for one in sorted(set(letters)) if letters.count(one) > 1]
+        composed = unicodedata.normalize("NFC", letters) == letters
+        if not letters or strange or twice or not composed:
+            shown = " ".join([*strange, *twice]) or letters
+            raise ValueError(
+                tr(
+                    f"letters: нужны разные строчные буквы одной строкой, без пробелов; мешает: {shown}",
+                    f"letters: must be distinct lower case letters in one string, no spaces; wrong: {shown}",
+                )
+            )
+        return letters
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

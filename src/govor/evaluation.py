@@ -109,16 +109,22 @@ def evaluate(
     score, ModelError or ConfigError if the model or the decoder is unusable.
     """
     decode, note = recognizer.decoder(decoder)
+    letters = recognizer.model.alphabet.letters
     warnings = [note] if note else []
     failures: list[tuple[int, Failure]] = []
     hypotheses: dict[int, str] = {}
     usable = []
     for i, utterance in enumerate(utterances):
-        if utterance.text.strip() and not is_speakable(utterance.text):
+        if utterance.text.strip() and not is_speakable(utterance.text, letters):
             reason = tr(
                 "в тексте цифры, латиница или нет букв: запишите его русскими словами",
                 "the text has digits, Latin letters or no letters: write it in Russian words",
             )
+            if not recognizer.model.alphabet.is_russian:
+                reason = tr(
+                    f"в тексте не только буквы модели «{letters}»",
+                    f"the text has more than the model's letters “{letters}”",
+                )
             failures.append((i, Failure(utterance.id, reason)))
         else:
             usable.append(i)
@@ -140,7 +146,7 @@ def evaluate(
             tr(f"нечего оценивать, ни одна запись не распознана{first}", f"nothing to evaluate{first}")
         )
     order = sorted(hypotheses)
-    references = {i: normalize(utterances[i].text) for i in order}
+    references = {i: normalize(utterances[i].text, letters) for i in order}
     scores = score(
         [references[i] for i in order],
         [hypotheses[i] for i in order],

@@ -16,7 +16,7 @@ GATES = 4
 
 
 def can_widen(old: NetworkConfig, new: NetworkConfig) -> bool:
-    """Tell whether the networks differ in nothing but more channels, more units and the dropout."""
+    """Tell whether the networks differ in nothing but more channels, more units, an output, the dropout."""
     free = {"conv_channels", "hidden_size", "dropout", "search_output"}
     return (
         old.model_dump(exclude=free) == new.model_dump(exclude=free)
@@ -75,8 +75,10 @@ def widen(checkpoint: Checkpoint, config: Config, seed: int = 1) -> dict[str, Te
             wide[f"norms.{layer}.weight"][inputs] = scale
             wide[f"norms.{layer}.bias"] = torch.zeros(num_inputs)
             wide[f"norms.{layer}.bias"][inputs] = shift
-    wide["output.weight"] = _more_columns(weights["output.weight"], inputs, num_inputs)
-    wide["output.bias"] = weights["output.bias"].clone()
+    for name in ("output", "search_output") if new.search_output else ("output",):
+        like = name if f"{name}.weight" in weights else "output"
+        wide[f"{name}.weight"] = _more_columns(weights[f"{like}.weight"], inputs, num_inputs)
+        wide[f"{name}.bias"] = weights[f"{like}.bias"].clone()
     AcousticNetwork(new, len(checkpoint.alphabet)).load_state_dict(wide)
     return wide
 

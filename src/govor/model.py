@@ -92,7 +92,7 @@ class AcousticNetwork(nn.Module):
         return _log_probs(self.output, hidden), lengths
 
     def forward_both(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return what `forward` does, between its parts the log_probs for the beam search, if there are any."""
+        """Return what `forward` does and, between, the log_probs for the beam search, if there are any."""
         hidden, lengths = self.encode(features, lengths)
         search = _log_probs(self.search_output, hidden) if self.search_output is not None else None
         return _log_probs(self.output, hidden), search, lengths

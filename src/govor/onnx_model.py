@@ -16,7 +16,7 @@ from govor.errors import MissingExtraError, ModelError, ModelNotFoundError
 from govor.features import normalize
 from govor.language import tr
 from govor.onnx_format import FORMAT, METADATA_KEY
-from govor.text import BLANK, RUSSIAN_LETTERS, Alphabet
+from govor.text import Alphabet
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -223,15 +223,10 @@ def _metadata(session: Any, name: str) -> dict[str, Any]:
 def _alphabet(symbols: Any, name: str) -> Alphabet:
     if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
         raise _broken(name, ValueError("alphabet"))
-    strange = [symbol for symbol in symbols if symbol not in {BLANK, " ", *RUSSIAN_LETTERS}]
-    if strange:
-        raise ModelError(
-            tr(
-                f"{name}: алфавит не русский, в нём {' '.join(strange[:10])}; нужна русская модель",
-                f"{name}: the alphabet is not Russian, it has {' '.join(strange[:10])}; use a Russian model",
-            )
-        )
-    return Alphabet(tuple(symbols))
+    alphabet = Alphabet(tuple(symbols))
+    if symbols[1:2] != [" "] or not alphabet.letters:
+        raise _broken(name, ValueError(f"alphabet {symbols[:10]}"))
+    return alphabet
 
 
 def _check_shapes(session: Any, config: Config, alphabet: Alphabet, name: str) -> None:

@@ -231,13 +231,18 @@ class Recognizer:
 
         # Weights that suit another model make words out of silence, so only a tuned one gets them unasked.
         tuned = {"alpha", "beta"} <= self.model.decoding.keys()
-        if name == "greedy" or (name == "auto" and not (tuned and shipped_language_model())):
+        language_model = self.shipped_language_model()
+        if name == "greedy" or (name == "auto" and not (tuned and language_model)):
             return plain, ""
         try:
-            return self.beam_decoder(shipped_language_model()), ""
+            return self.beam_decoder(language_model), ""
         except MissingExtraError as error:
             note = tr(f"{error}; взят жадный декодер", f"{error}; the greedy decoder was used")
             return plain, "" if name == "auto" else note
+
+    def shipped_language_model(self) -> Path | None:
+        """Return the language model that comes with Govor if it knows this model's language, else None."""
+        return shipped_language_model() if self.model.alphabet.is_russian else None
 
     def beam_decoder(
         self,
@@ -283,6 +288,6 @@ def load_model(path: Path | str | None = None, *, threads: int = 1) -> Recognize
 
     `path` may also be the name of a shipped model: ``small`` or ``seed``. `threads` is how many processor
     threads the network may use. Raises ModelNotFoundError if there is no such
-    file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
+    file, ModelError if it is corrupt, of another format version, or no model of Govor.
     """
     return Recognizer(load_onnx_model(path, threads))

@@ -58,26 +58,42 @@ def choose_num_parts(wanted: int, num_ranks: int) -> int:
 def initial_weights(init: Checkpoint, config: Config, alphabet: Alphabet) -> dict[str, Tensor]:
     """Return what a training begins with: the weights of `init`, widened where `config` asks for more units.
 
+    With another alphabet the letters that both have keep their weights, and a new one begins as the rarest.
     Raises ModelError if the networks differ in more than their width.
     """
     old, new = init.config.network, config.network
     free = {"dropout", "search_output"}
     same = old.model_dump(exclude=free) == new.model_dump(exclude=free)
     fits = same or can_widen(old, new)
-    if not fits or init.config.features != config.features or init.alphabet != alphabet:
+    if not fits or init.config.features != config.features:
         raise ModelError(
             tr(
-                "начальная модель другой формы: признаки, алфавит и сеть, кроме её ширины, должны совпадать",
-                "the initial model has another shape: features, alphabet or network (but its width) differ",
+                "начальная модель другой формы: признаки и сеть, кроме её ширины, должны совпадать",
+                "the initial model has another shape: features or network (but its width) differ",
             )
         )
-    weights: dict[str, Tensor] = init.build_model().state_dict()
-    weights = weights if same else widen(init, config)
+    weights: dict[str, Tensor] = init.build_model().state_dict() if same else widen(init, config)
+    outputs = ["output", "search_output"] if new.search_output else ["output"]
     for kind in ("weight", "bias"):
-        search = weights.pop(f"search_output.{kind}", weights[f"output.{kind}"].clone())
+        # A network that gets a second output begins it with the first one.
+        search = weights.pop(f"search_output.{kind}", weights[f"output.{kind}"])
         if new.search_output:
-            weights[f"search_output.{kind}"] = search
+            weights[f"search_output.{kind}"] = search.clone()
+    if init.alphabet == alphabet:
+        return weights
+    for name in outputs:
+        weights = _relabelled(weights, name, init.alphabet, alphabet)
     return weights
+
+
+def _relabelled(weights: dict[str, Tensor], name: str, old: Alphabet, new: Alphabet) -> dict[str, Tensor]:
+    matrix, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    grown, shift = matrix.new_zeros(len(new), matrix.shape[1]), bias.new_full((len(new),), float(bias.min()))
+    for label, symbol in enumerate(new.symbols):
+        if symbol in old.symbols:
+            before = old.symbols.index(symbol)
+            grown[label], shift[label] = matrix[before], bias[before]
+    return {**weights, f"{name}.weight": grown, f"{name}.bias": shift}
 
 
 def check_resumable(

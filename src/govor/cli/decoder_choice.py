@@ -33,7 +33,6 @@ class DecoderChoice:
 
     def decoder(self, recognizer: Recognizer) -> str | Decoder:
         """Return what `Recognizer.transcribe` takes. Raises ConfigError if the options contradict."""
-        from govor.beam import shipped_language_model
 
         if self.language_model is not None and self.no_language_model:
             raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
@@ -52,7 +51,7 @@ class DecoderChoice:
                 )
             )
         return recognizer.beam_decoder(
-            None if self.no_language_model else self.language_model or shipped_language_model(),
+            None if self.no_language_model else self.language_model or recognizer.shipped_language_model(),
             hotwords=[] if self.hotwords is None else self.hotwords.split(","),
             num_alternatives=self.alternatives,
             hotword_weight=self.hotword_weight,

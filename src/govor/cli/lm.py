@@ -11,6 +11,7 @@ from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
 from govor.errors import ConfigError
 from govor.language import tr
+from govor.text import RUSSIAN_LETTERS
 
 if TYPE_CHECKING:
     from govor.language_model import NgramModel
@@ -66,6 +67,13 @@ def build(
             )
         ),
     ] = None,
+    letters: Annotated[
+        str,
+        typer.Option(
+            show_default=False,
+            help=tr("Буквы другого языка одной строкой.", "Letters of another language in one string."),
+        ),
+    ] = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Make a language model."""
@@ -84,7 +92,7 @@ def build(
     terminal = Terminal(quiet)
     counter = Counter(order)
     with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
-        for words in sentences(texts, update):
+        for words in sentences(texts, update, letters):
             counter.add(words)
     counts = counter.finish(min_count, max_words)
     terminal.say(

@@ -11,6 +11,7 @@ from govor.cli.console import ExitCode, Terminal
 from govor.cli.dropped_rows import show_dropped
 from govor.cli.options import Quiet, example
 from govor.language import tr
+from govor.text import RUSSIAN_LETTERS
 
 if TYPE_CHECKING:
     from govor.corpora.importing import Corpus, Imported
@@ -28,6 +29,17 @@ Trust = Annotated[
         help=tr(
             "Верить длительностям корпуса и не открывать записи (быстро).",
             "Believe the corpus about durations and open no recording (quick).",
+        ),
+    ),
+]
+
+Letters = Annotated[
+    str,
+    typer.Option(
+        show_default=False,
+        help=tr(
+            "Буквы другого языка одной строкой; без него русские.",
+            "Letters of another language in one string; Russian ones by default.",
         ),
     ),
 ]
@@ -85,12 +97,13 @@ def common_voice(
     ] = "validated",
     trust: Trust = False,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import Mozilla Common Voice."""
     from govor.corpora.common_voice import read_common_voice
 
-    return _import(read_common_voice(corpus, index), output, seed, trust, quiet)
+    return _import(read_common_voice(corpus, index), output, seed, trust, letters, quiet)
 
 
 def golos(
@@ -98,12 +111,13 @@ def golos(
     output: Output,
     trust: Trust = False,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import Golos."""
     from govor.corpora.golos import read_golos
 
-    return _import(read_golos(corpus), output, seed, trust, quiet)
+    return _import(read_golos(corpus), output, seed, trust, letters, quiet)
 
 
 def open_stt(
@@ -113,12 +127,13 @@ def open_stt(
     output: Output,
     trust: Trust = False,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import Open STT."""
     from govor.corpora.open_stt import read_open_stt
 
-    return _import(read_open_stt(corpus), output, seed, trust, quiet)
+    return _import(read_open_stt(corpus), output, seed, trust, letters, quiet)
 
 
 def folder(
@@ -131,12 +146,13 @@ def folder(
         typer.Option(help=tr("Вложенные папки — это голоса.", "Folders inside are speakers.")),
     ] = True,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import a plain folder."""
     from govor.corpora.folder import read_folder
 
-    return _import(read_folder(corpus, speakers), output, seed, False, quiet)
+    return _import(read_folder(corpus, speakers), output, seed, False, letters, quiet)
 
 
 def kaldi(
@@ -144,12 +160,13 @@ def kaldi(
     output: Output,
     trust: Trust = False,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import a Kaldi data directory."""
     from govor.corpora.kaldi import read_kaldi
 
-    return _import(read_kaldi(corpus), output, seed, trust, quiet)
+    return _import(read_kaldi(corpus), output, seed, trust, letters, quiet)
 
 
 def lhotse(
@@ -160,21 +177,22 @@ def lhotse(
     output: Output,
     trust: Trust = False,
     seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
     quiet: Quiet = False,
 ) -> int:
     """Import lhotse manifests."""
     from govor.corpora.lhotse import read_lhotse
 
-    return _import(read_lhotse(corpus), output, seed, trust, quiet)
+    return _import(read_lhotse(corpus), output, seed, trust, letters, quiet)
 
 
-def _import(corpus: Corpus, output: Path, seed: int, trust: bool, quiet: bool) -> int:
+def _import(corpus: Corpus, output: Path, seed: int, trust: bool, letters: str, quiet: bool) -> int:
     from govor.corpora.importing import import_corpus
     from govor.corpora.splits import SplitRule
 
     terminal = Terminal(quiet)
     with terminal.progress(tr("чтение корпуса", "reading the corpus")) as update:
-        done = import_corpus(corpus, output, SplitRule(seed=seed), trust, update)
+        done = import_corpus(corpus, output, SplitRule(seed=seed), trust, update, letters)
     show_dropped(output, done.num_dropped, terminal)
     _tell(done, output, corpus.own_parts, terminal)
     # What is left out of a corpus of others is no failure; nothing left of it is.

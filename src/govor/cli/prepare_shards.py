@@ -54,13 +54,14 @@ def shards(
     from govor.text import Alphabet
 
     terminal = Terminal(quiet)
-    features = (PRESETS[config] if config in PRESETS else load_config(Path(config))).features
+    settings = PRESETS[config] if config in PRESETS else load_config(Path(config))
+    features = settings.features
     with terminal.progress(tr("шарды", "shards")) as update:
         written = write_shards(
             manifests,
             output,
             features,
-            Alphabet(),
+            Alphabet.of(settings.letters),
             shard_hours=shard_hours,
             seed=seed,
             slice_number=_slice(part)[0],

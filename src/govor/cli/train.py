@@ -129,7 +129,7 @@ def _train(
 
     settings = _settings(config)
     goes_on = ranks.from_leader(lambda: _goes_on(output / "last.safetensors", resume or restarted()))
-    alphabet = Alphabet()
+    alphabet = Alphabet.of(settings.letters)
     bad: list[BadLine] = []
     train_set = read_training_data(train, settings, alphabet, bad, terminal)
     dev_set = Dataset([read_source(str(dev), bad, share=False)], settings, alphabet, augment=False)

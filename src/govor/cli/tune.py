@@ -42,7 +42,6 @@ def tune(
     quiet: Quiet = False,
 ) -> int:
     """Tune the beam search."""
-    from govor.beam import shipped_language_model
     from govor.manifest import BadLine, read_manifest
     from govor.onnx_metadata import update_decoding
     from govor.recognizer import load_model
@@ -65,7 +64,7 @@ def tune(
     utterances = list(read_manifest(manifest, bad))
     for line in bad:
         terminal.fail(f"{line.place}: {line.reason}")
-    language_model = None if no_lm else lm or shipped_language_model()
+    language_model = None if no_lm else lm or recognizer.shipped_language_model()
     tuning = run(utterances, recognizer, language_model, terminal.say)
     for failure in tuning.failures:
         terminal.fail_at(failure.id, failure.reason)

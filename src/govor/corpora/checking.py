@@ -7,23 +7,28 @@ from pathlib import Path
 from govor.corpora.lengths import Length, measure_length
 from govor.errors import ManifestError
 from govor.language import tr
-from govor.text import is_speakable, normalize
+from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
 
 LOWEST_RATE = 8000
 # Nobody speaks so fast; the text belongs to another recording, or this one is cut.
 _MOST_LETTERS_A_SECOND = 40.0
 
 
-def check_text(raw: str) -> str:
+def check_text(raw: str, letters: str = RUSSIAN_LETTERS) -> str:
     """Return the normalised text. Raises ManifestError if normalising would change what was said."""
-    if not is_speakable(raw):
+    if not is_speakable(raw, letters):
         raise ManifestError(
             tr(
                 f"в тексте цифры, латиница или ни одной буквы: {raw!r}",
                 f"digits, Latin letters or no letters in the text: {raw!r}",
             )
+            if letters == RUSSIAN_LETTERS
+            else tr(
+                f"в тексте не только буквы «{letters}»: {raw!r}",
+                f"the text has more than the letters “{letters}”: {raw!r}",
+            )
         )
-    return normalize(raw)
+    return normalize(raw, letters)
 
 
 def check_name(path: Path) -> None:

@@ -23,6 +23,7 @@ from govor.corpora.submission import Readme
 from govor.errors import GovorError, ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
+from govor.text import RUSSIAN_LETTERS
 
 CLIPS = "clips"
 
@@ -75,13 +76,15 @@ def import_corpus(
     rule: SplitRule | None = None,
     trust: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    letters: str = RUSSIAN_LETTERS,
 ) -> Imported:
     """Write ``manifest.jsonl``, ``dropped.jsonl``, ``speakers.tsv`` and a manifest for each part.
 
     The parts are those of `PARTS`, chosen by `rule`; or ``train``, ``dev``, ``test`` where the corpus has its
-    own. The files appear together when all is read. Whole recordings stay where they are; pieces are written
-    to ``clips``. With `trust` durations that the corpus tells are taken without opening recordings. Memory
-    grows by one number a row. Raises InputNotFoundError and ManifestError if the index cannot be read.
+    own. Texts must be of `letters`. The files appear together when all is read. Whole recordings stay where
+    they are; pieces are written to ``clips``. With `trust` durations that the corpus tells are taken without
+    opening recordings. Memory grows by one number a row. Raises InputNotFoundError and ManifestError if the
+    index cannot be read.
     """
     rule = rule or SplitRule()
     names = ("train", "dev", "test") if corpus.own_parts else PARTS
@@ -92,7 +95,7 @@ def import_corpus(
     seconds = 0.0
     files_names = ["manifest.jsonl", "dropped.jsonl", "speakers.tsv", *(f"{part}.jsonl" for part in names)]
     with written_together(output, files_names) as files:
-        for result in _checked(corpus, output, trust, seen):
+        for result in _checked(corpus, output, trust, seen, letters):
             done += 1
             on_progress(min(done, corpus.total), corpus.total)
             if isinstance(result, Dropped):
@@ -117,7 +120,7 @@ def import_corpus(
 
 
 def _checked(
-    corpus: Corpus, output: Path, trust: bool, seen: set[int]
+    corpus: Corpus, output: Path, trust: bool, seen: set[int], letters: str
 ) -> Iterator[Dropped | tuple[Row, Utterance]]:
     """Check row after row; neighbours that are pieces of one recording are cut out of it in one reading."""
     for recording, group in groupby(corpus.rows, _piece_of):
@@ -128,7 +131,7 @@ def _checked(
                     continue
                 try:
                     _check_new(row, seen)
-                    yield row, _whole(row, trust)
+                    yield row, _whole(row, trust, letters)
                 except GovorError as error:
                     yield Dropped(row.id, str(error))
             continue
@@ -137,7 +140,7 @@ def _checked(
             assert isinstance(row, Row)
             try:
                 _check_new(row, seen)
-                text = check_text(row.text)
+                text = check_text(row.text, letters)
                 check_tempo(text, row.duration or 0.0)
                 pieces.append((row, text))
             except GovorError as error:
@@ -157,8 +160,8 @@ def _check_new(row: Row, seen: set[int]) -> None:
     seen.add(key)
 
 
-def _whole(row: Row, trust: bool) -> Utterance:
-    text = check_text(row.text)
+def _whole(row: Row, trust: bool, letters: str) -> Utterance:
+    text = check_text(row.text, letters)
     if trust and row.duration:
         check_name(row.audio)
         duration = row.duration

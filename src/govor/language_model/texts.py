@@ -14,7 +14,7 @@ from typing import IO, Any
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.language_model.ngrams import SPECIAL_WORDS, UNKNOWN
-from govor.text import is_speakable, normalize
+from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
 
 # A closing quote or bracket may follow; a comma or a dash does not end a sentence.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'»”)\]]*(?:\s|$)")
@@ -26,13 +26,15 @@ _LONGEST_LINE = 1 << 16
 
 
 def sentences(
-    paths: Sequence[Path], on_progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    on_progress: Callable[[int, int], None] | None = None,
+    letters: str = RUSSIAN_LETTERS,
 ) -> Iterator[list[str]]:
     """Read normalised sentences, each a list of words, from UTF-8 text: plain, ``.gz`` or ``.xz``.
 
     Numbers and words of other alphabets become ``<unk>``, as nobody knows how they are said. `on_progress` is
     told the bytes read and their total. Raises InputNotFoundError, or ManifestError where a file is empty,
-    not UTF-8, or holds no Russian.
+    not UTF-8, or holds no word of `letters`.
     """
     for path in paths:
         if not path.is_file():
@@ -44,7 +46,7 @@ def sentences(
             any_text = any_russian = False
             for number, line in enumerate(_lines(path, raw), start=1):
                 any_text = any_text or bool(line.strip())
-                for sentence in split_sentences(line):
+                for sentence in split_sentences(line, letters):
                     any_russian = True
                     yield sentence
                 if on_progress is not None and number % 4096 == 0:
@@ -58,29 +60,35 @@ def sentences(
                     f"{path}: нет ни одного русского слова; нужен русский текст в UTF-8",
                     f"{path}: not one Russian word; the text must be Russian, in UTF-8",
                 )
+                if letters == RUSSIAN_LETTERS
+                else tr(
+                    f"{path}: ни одного слова из букв «{letters}»",
+                    f"{path}: not one word of the letters “{letters}”",
+                )
             )
     if on_progress is not None:
         on_progress(total, total)
 
 
-def split_sentences(line: str) -> Iterator[list[str]]:
-    """Cut a line at the ends of sentences; leave out those without a Russian word."""
-    if _PLAIN.fullmatch(line):
+def split_sentences(line: str, letters: str = RUSSIAN_LETTERS) -> Iterator[list[str]]:
+    """Cut a line at the ends of sentences; leave out those without a word of `letters`."""
+    russian = letters == RUSSIAN_LETTERS
+    if russian and _PLAIN.fullmatch(line):
         if words := line.split():
             yield words
         return
     for part in _SENTENCE_END.split(line):
-        if _FOREIGN.search(part):
-            words = [word for token in part.split() for word in _words(token)]
+        if not russian or _FOREIGN.search(part):
+            words = [word for token in part.split() for word in _words(token, letters)]
         else:
             words = normalize(part).split()
         if any(word != SPECIAL_WORDS[UNKNOWN] for word in words):
             yield words
 
 
-def _words(token: str) -> list[str]:
-    if is_speakable(token):
-        return normalize(token).split()
+def _words(token: str, letters: str) -> list[str]:
+    if is_speakable(token, letters):
+        return normalize(token, letters).split()
     return [SPECIAL_WORDS[UNKNOWN]] if any(map(str.isalnum, token)) else []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from govor.beam import BeamDecoder, shipped_language_model
+from govor.beam import BeamDecoder
 from govor.decoding import Decoder
 from govor.errors import ConfigError, MissingExtraError
 from govor.language import tr
@@ -135,7 +135,8 @@ class ServerState:
         with self._lock:
             # The page may put another model in its place.
             if self._beam is None or self._beam[0] is not self.recognizer:
-                self._beam = (self.recognizer, self.recognizer.beam_decoder(shipped_language_model()))
+                language_model = self.recognizer.shipped_language_model()
+                self._beam = (self.recognizer, self.recognizer.beam_decoder(language_model))
             return self._beam[1]
 
 
