@@ -69,7 +69,9 @@ def main() -> None:
     decode, note = recognizer.decoder(arguments.decoder)
     if note:
         print(note)
-    features, correct, speakers = judged_words(heard(recognizer, features_of(arguments.manifest)), decode)
+    features, correct, speakers = judged_words(
+        heard(recognizer.model_for(decode), features_of(arguments.manifest)), decode
+    )
     curves = {}
     for name, color, confidences in (
         ("без калибровки · raw", "#c0392b", np.exp(features[:, 0])),

@@ -124,7 +124,7 @@ def main() -> None:
         words.write_text("\n".join(read_vocabulary(lm)) if lm else "", encoding="utf-8")
         started = os.times().user
         arrays = {
-            str(i): recognizer.model.log_probs([load_features(row.features)])[0]
+            str(i): recognizer.model.for_search().log_probs([load_features(row.features)])[0]
             for i, row in enumerate(utterances)
             if row.features
         }

@@ -47,7 +47,7 @@ def main() -> None:
     ranks = {language_model.words[i]: rank for rank, i in enumerate(np.argsort(-log_probs).tolist())}
     utterances = [row for row in read_manifest(arguments.manifest) if row.features][:: arguments.every]
     references = [normalize(row.text) for row in utterances]
-    heard = [recognizer.model.log_probs([load_features(row.features)])[0] for row in utterances]
+    heard = [recognizer.model.for_search().log_probs([load_features(row.features)])[0] for row in utterances]
 
     def rank(word: str) -> int:
         return ranks.get(word, len(ranks)) if len(word) >= LEAST_LETTERS else 0

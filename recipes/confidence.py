@@ -30,6 +30,7 @@ from govor.decoding import Decoder, align, words_of
 from govor.features import load_features
 from govor.manifest import Utterance, read_manifest
 from govor.onnx_metadata import update_decoding
+from govor.onnx_model import OnnxModel
 from govor.phrase_thresholds import Thresholds, fit_thresholds
 from govor.phrases import EXTRA_LETTERS, PhraseTree
 from govor.recognizer import Recognizer, load_model
@@ -59,18 +60,18 @@ def features_of(manifest: Path) -> list[Utterance]:
 
 
 def heard(
-    recognizer: Recognizer,
+    model: OnnxModel,
     utterances: list[Utterance],
     distortion: AugmentConfig | None = None,
     seed: int = 1,
 ) -> list[Trial]:
     """Run the network over utterances of features, changed in a random way if asked for."""
     rng = np.random.default_rng(seed)
-    change = Augmenter(distortion or AugmentConfig(), recognizer.model.config.features)
+    change = Augmenter(distortion or AugmentConfig(), model.config.features)
     trials = []
     for each in utterances:
         values = change(load_features(each.features), rng) if distortion else load_features(each.features)
-        trials.append((each, recognizer.model.log_probs([values])[0]))
+        trials.append((each, model.log_probs([values])[0]))
     return trials
 
 
@@ -192,7 +193,7 @@ def thresholds(
     rng = np.random.default_rng(seed)
     utterances = [utterance for utterance, _ in plain]
     distorted = [
-        heard(recognizer, utterances, each, seed + number) for number, each in enumerate(DISTORTIONS, 1)
+        heard(recognizer.model, utterances, each, seed + number) for number, each in enumerate(DISTORTIONS, 1)
     ]
     alphabet = recognizer.model.alphabet
     judged = judged_phrases(fragments(plain, distorted, alphabet, rng), alphabet, rng)
@@ -227,7 +228,8 @@ def calibrate(
     language_model: Path | None = None,
 ) -> dict[str, Any]:
     """Fit everything, print the figures, and return the entries of the model's ``decoding``."""
-    trials = heard(recognizer, [each for manifest in manifests for each in features_of(manifest)])
+    utterances = [each for manifest in manifests for each in features_of(manifest)]
+    trials = heard(recognizer.model, utterances)
     table = {}
     for name in decoders:
         own = recognizer.beam_decoder(language_model) if name == "beam" and language_model else name
@@ -235,7 +237,9 @@ def calibrate(
         if note:
             print(note)
             continue
-        features, correct, speakers = judged_words(trials, decode)
+        model = recognizer.model_for(decode)
+        own_trials = trials if model is recognizer.model else heard(model, utterances)
+        features, correct, speakers = judged_words(own_trials, decode)
         table[name] = fit_calibration(features, correct).to_json()
         raw = np.exp(features[:, 0])
         fitted = cross_validated(features, correct, speakers)

@@ -28,6 +28,7 @@ NETWORKS = {
     "small": NetworkConfig(
         hidden_size=16, conv_channels=12, stride=3, layer_norm=True, num_layers=3, dropout=0.3
     ),
+    "search": NetworkConfig(hidden_size=16, conv_channels=12, stride=3, search_output=True),
     "stride of 8": NetworkConfig(hidden_size=16, conv_channels=12, conv_kernel=3, stride=8),
 }
 LENGTHS = (75, 1, 40, 8, 9)
@@ -65,6 +66,27 @@ def test_onnx_of_a_ragged_batch_equals_torch_one_by_one(name: str, tmp_path: Pat
         assert ours.shape == expected.shape
         # Measured 1.3e-5.
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+
+
+def test_the_search_output_of_onnx_equals_that_of_torch(tmp_path: Path) -> None:
+    trained = checkpoint(NETWORKS["search"])
+    export_onnx(trained, tmp_path / "m.onnx", "fp32")
+    letters = load_onnx_model(tmp_path / "m.onnx")
+    model = trained.build_model().eval()
+    for ours, values in zip(letters.for_search().log_probs(utterances()), utterances(), strict=True):
+        with torch.inference_mode():
+            features = torch.from_numpy(normalize(values))[None]
+            _, search, _ = model.forward_both(features, torch.tensor([len(values)]))
+        assert search is not None
+        # Measured 1.3e-5, as for the other output.
+        np.testing.assert_allclose(ours, search[:, 0].numpy(), rtol=0, atol=1e-4)
+    assert not np.allclose(letters.log_probs(utterances())[0], letters.for_search().log_probs(utterances())[0])
+
+
+def test_a_model_with_one_output_searches_with_that(tmp_path: Path) -> None:
+    export_onnx(checkpoint(NETWORKS["small"]), tmp_path / "m.onnx")
+    model = load_onnx_model(tmp_path / "m.onnx")
+    assert model.for_search() is model
 
 
 @pytest.mark.parametrize("name", NETWORKS)

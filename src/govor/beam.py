@@ -97,7 +97,13 @@ class BeamDecoder:
         self._alphabet = alphabet
         self._hotwords = _usable_hotwords(hotwords, alphabet.letters)
         self._num_alternatives = _usable_number(num_alternatives)
+        self._has_language_model = language_model is not None
         self._search = _load(alphabet, language_model, self.settings)
+
+    @property
+    def reads_search_output(self) -> bool:
+        """Whether it wants log_probs that leave the habits of letters to a language model."""
+        return self._has_language_model
 
     def variant(self, *, hotwords: Sequence[str] = (), num_alternatives: int = 1) -> BeamDecoder:
         """Return a decoder with other hot words and alternatives that shares the loaded language model.
@@ -106,6 +112,7 @@ class BeamDecoder:
         """
         other = BeamDecoder.__new__(BeamDecoder)
         other.settings = self.settings
+        other._has_language_model = self._has_language_model
         other._alphabet = self._alphabet
         other._hotwords = _usable_hotwords(hotwords, self._alphabet.letters)
         other._num_alternatives = _usable_number(num_alternatives)

@@ -56,6 +56,14 @@ class Alignment:
     """The label's highest log-probability within its frames."""
 
 
+def reads_search_output(decoder: Decoder) -> bool:
+    """Tell whether a decoder wants the output that is trained for a search with a language model.
+
+    A decoder says so by an attribute of this name; `OnnxModel.for_search` gives that output.
+    """
+    return bool(getattr(decoder, "reads_search_output", False))
+
+
 def greedy(log_probs: NDArray[np.float32], alphabet: Alphabet) -> Decoded:
     """Take the best symbol of each frame, merge repeats, drop blanks. log_probs (T, V), natural log."""
     if len(log_probs) == 0:

@@ -204,7 +204,7 @@ def _recognize(
         # One unreadable recording must not cost the figures of all the others.
         except GovorError as error:  # noqa: PERF203
             yield i, error
-    log_probs = recognizer.model.log_probs([values for _, values in loaded])
+    log_probs = recognizer.model_for(decode).log_probs([values for _, values in loaded])
     for (i, _), frames in zip(loaded, log_probs, strict=True):
         yield i, decode(frames).text
 

@@ -70,6 +70,8 @@ class _Graph:
 def export_onnx(checkpoint: Checkpoint, path: Path, precision: Precision = "int8") -> None:
     """Write the model: features (B, T, F), their lengths (B,) -> log_probs (B, T', V), their lengths (B,).
 
+    A network with a second output for the beam search gives ``search_log_probs`` (B, T', V) as well.
+
     The features come normalised (`govor.features.normalize`) and zero past their lengths. Raises ModelError
     if the weights do not fit the configuration or are not finite.
     """
@@ -92,7 +94,9 @@ def export_onnx(checkpoint: Checkpoint, path: Path, precision: Precision = "int8
     lengths32 = graph.node("Cast", [lengths], "lengths32", to=TensorProto.INT32)
     for number in range(config.num_layers):
         hidden = _bilstm(graph, config, weights, number, hidden, lengths32)
-    _output(graph, weights, hidden)
+    _output(graph, weights, hidden, "")
+    if config.search_output:
+        _output(graph, weights, hidden, "search_")
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.model_dump(mode="json"),
@@ -193,20 +197,22 @@ def _onnx_gates(value: Array, size: int) -> Array:
     return np.concatenate([value[k * size : (k + 1) * size] for k in GATES_TO_ONNX])
 
 
-def _output(graph: _Graph, weights: dict[str, Array], hidden: str) -> None:
-    flat = graph.weight("output.weight.rows_first", weights["output.weight"])
-    weight = graph.node("Transpose", [flat], "output.weight", perm=[1, 0])
-    bias = graph.constant("output.bias", weights["output.bias"])
-    product = graph.node("MatMul", [hidden, weight], "output.product")
-    logits = graph.node("Add", [product, bias], "logits")
-    time_first = graph.node("LogSoftmax", [logits], "log_probs_time_first", axis=-1)
-    graph.node("Transpose", [time_first], "log_probs", perm=[1, 0, 2])
+def _output(graph: _Graph, weights: dict[str, Array], hidden: str, prefix: str) -> None:
+    layer = f"{prefix}output"
+    flat = graph.weight(f"{layer}.weight.rows_first", weights[f"{layer}.weight"])
+    weight = graph.node("Transpose", [flat], f"{layer}.weight", perm=[1, 0])
+    bias = graph.constant(f"{layer}.bias", weights[f"{layer}.bias"])
+    product = graph.node("MatMul", [hidden, weight], f"{layer}.product")
+    logits = graph.node("Add", [product, bias], f"{prefix}logits")
+    time_first = graph.node("LogSoftmax", [logits], f"{prefix}log_probs_time_first", axis=-1)
+    graph.node("Transpose", [time_first], f"{prefix}log_probs", perm=[1, 0, 2])
 
 
 def _assemble(
     graph: _Graph, config: NetworkConfig, num_symbols: int, metadata: dict[str, Any]
 ) -> onnx.ModelProto:
     value = helper.make_tensor_value_info
+    outputs = ["log_probs", "search_log_probs"] if config.search_output else ["log_probs"]
     proto = helper.make_graph(
         graph.nodes,
         "govor",
@@ -215,7 +221,7 @@ def _assemble(
             value("feature_lengths", TensorProto.INT64, ["batch"]),
         ],
         [
-            value("log_probs", TensorProto.FLOAT, ["batch", "output_frames", num_symbols]),
+            *(value(name, TensorProto.FLOAT, ["batch", "output_frames", num_symbols]) for name in outputs),
             value("log_probs_lengths", TensorProto.INT64, ["batch"]),
         ],
         graph.constants,

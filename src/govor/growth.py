@@ -76,9 +76,9 @@ def widen(checkpoint: Checkpoint, config: Config, seed: int = 1) -> dict[str, Te
             wide[f"norms.{layer}.bias"] = torch.zeros(num_inputs)
             wide[f"norms.{layer}.bias"][inputs] = shift
     for name in ("output", "search_output") if new.search_output else ("output",):
-        like = name if f"{name}.weight" in weights else "output"
-        wide[f"{name}.weight"] = _more_columns(weights[f"{like}.weight"], inputs, num_inputs)
-        wide[f"{name}.bias"] = weights[f"{like}.bias"].clone()
+        source = name if f"{name}.weight" in weights else "output"
+        wide[f"{name}.weight"] = _more_columns(weights[f"{source}.weight"], inputs, num_inputs)
+        wide[f"{name}.bias"] = weights[f"{source}.bias"].clone()
     AcousticNetwork(new, len(checkpoint.alphabet)).load_state_dict(wide)
     return wide
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,16 @@ class OnnxModel:
     name: str
     """The file, for messages."""
     _session: Any = field(repr=False)
+    output: str = "log_probs"
+    """Which of the network's outputs `log_probs` reads."""
+
+    def for_search(self) -> OnnxModel:
+        """Return the model whose `log_probs` are for a beam search with a language model.
+
+        They leave to it how letters follow each other, so by themselves they read worse. Itself where the
+        network has one output only.
+        """
+        return replace(self, output="search_log_probs") if self.config.network.search_output else self
 
     def log_probs(self, features_list: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Run the network on features (T, F), not normalised, in one batch; return log_probs (T', V) each.
@@ -63,7 +73,7 @@ class OnnxModel:
             batch[row, : lengths[row]] = normalize(features_list[i])
         try:
             log_probs, num_frames = self._session.run(
-                ["log_probs", "log_probs_lengths"], {"features": batch, "feature_lengths": lengths}
+                [self.output, "log_probs_lengths"], {"features": batch, "feature_lengths": lengths}
             )
         # onnxruntime has a dozen unrelated exception classes.
         except Exception as error:

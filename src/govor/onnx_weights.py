@@ -41,8 +41,9 @@ def read_onnx(path: Path | str | None = None) -> Checkpoint:
             if network.layer_norm:
                 for kind in ("weight", "bias"):
                     weights[f"norms.{number}.{kind}"] = stored[f"norms.{number}.{kind}"]
-        weights["output.weight"] = _weight(stored, "output.weight.rows_first")
-        weights["output.bias"] = stored["output.bias"]
+        for layer in ("output", "search_output") if network.search_output else ("output",):
+            weights[f"{layer}.weight"] = _weight(stored, f"{layer}.weight.rows_first")
+            weights[f"{layer}.bias"] = stored[f"{layer}.bias"]
     except KeyError as error:
         raise ModelError(
             tr(

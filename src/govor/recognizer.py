@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from govor.audio import RawFormat, Samples, Source, channels_from, read_channels
 from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
 from govor.confidence import Calibration, calibration_from_json, word_features
-from govor.decoding import Decoded, Decoder, greedy
+from govor.decoding import Decoded, Decoder, greedy, reads_search_output
 from govor.endpointing import EndpointConfig
 from govor.errors import ConfigError, MissingExtraError
 from govor.features import extract
@@ -110,6 +110,7 @@ class Recognizer:
 
     def _track(self, decoder: str | Decoder, vad: bool, channel: int | None) -> Track:
         decode, _ = self.decoder(decoder)
+        model = self.model_for(decode)
         calibration = self.calibration(decoder)
 
         def make_segment(heard: Heard, end: float) -> Segment | None:
@@ -117,7 +118,7 @@ class Recognizer:
 
         rate = self.model.config.features.sample_rate
         cutter = PauseCutter(rate) if vad else WindowCutter(rate)
-        return Track(self.model, cutter, make_segment, SpeechCheck(rate) if vad else None, channel)
+        return Track(model, cutter, make_segment, SpeechCheck(rate) if vad else None, channel)
 
     def stream(
         self,
@@ -161,7 +162,7 @@ class Recognizer:
     ) -> Iterator[Segment]:
         features = self.model.config.features
         parts = [extract(samples, features) for _, samples in windows]
-        all_log_probs = self.model.log_probs([part.values for part in parts])
+        all_log_probs = self.model_for(decode).log_probs([part.values for part in parts])
         for (first, samples), part, log_probs in zip(windows, parts, all_log_probs, strict=True):
             offset = first / features.sample_rate
             duration = len(samples) / features.sample_rate
@@ -203,12 +204,16 @@ class Recognizer:
         decode, note = self.decoder(decoder)
         shift = self.model.config.features.frame_shift
         duration = len(values) * shift
-        (log_probs,) = self.model.log_probs([values])
+        (log_probs,) = self.model_for(decode).log_probs([values])
         times = np.arange(len(values)) * shift
         segment = self._segment(decode(log_probs), log_probs, self.calibration(decoder), times, 0.0, duration)
         segments = (segment,) if segment is not None else ()
         text = segment.text if segment is not None else ""
         return Transcript(text, segments, duration, warnings=(note,) if note else ())
+
+    def model_for(self, decode: Decoder) -> OnnxModel:
+        """Return the model with the output that a decoder wants."""
+        return self.model.for_search() if reads_search_output(decode) else self.model
 
     def decoder(self, decoder: str | Decoder) -> tuple[Decoder, str]:
         """Return the decoder of that name, kept for the next call, and a warning or ""."""
@@ -259,6 +264,9 @@ class Recognizer:
         """
         known = {name.name for name in fields(BeamSettings)}
         tuned = {name: value for name, value in self.model.decoding.items() if name in known}
+        if self.model.config.network.search_output and language_model is None:
+            # They were tuned for the other output.
+            tuned = {}
         given = {name: value for name, value in weights.items() if value is not None}
         try:
             settings = BeamSettings(**{**tuned, **given})

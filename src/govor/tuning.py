@@ -83,7 +83,7 @@ def tune(
     """
     say = on_progress or (lambda _: None)
     say(tr("сеть", "network"))
-    heard, failures = _run_network(utterances, recognizer)
+    heard, failures = _run_network(utterances, recognizer, language_model is not None)
     if not heard:
         reason = f": {failures[0].id}: {failures[0].reason}" if failures else ""
         raise ManifestError(tr(f"не на чем настраивать{reason}", f"nothing to tune on{reason}"))
@@ -126,7 +126,8 @@ def tune(
         widths = tuple(attempt(replace(found, beam_width=width), heard) for width in _WIDTHS)
     lowest = min(trial.loss for trial in widths)
     tuned = next(trial for trial in widths if trial.loss <= lowest + _TOLERANCE)
-    plain = _measure(heard, lambda log_probs: greedy(log_probs, recognizer.model.alphabet).text, None)
+    letters = _run_network(utterances, recognizer, False)[0] if language_model is not None else heard
+    plain = _measure(letters, lambda log_probs: greedy(log_probs, recognizer.model.alphabet).text, None)
     return Tuning(
         tuned.settings or found,
         plain,
@@ -146,24 +147,31 @@ class _Heard:
     """log_probs (T, V) of each window of the recording."""
 
 
+class _Keep:
+    """A decoder that only keeps what it is given."""
+
+    def __init__(self, for_search: bool) -> None:
+        self.reads_search_output = for_search
+        self.parts: list[NDArray[np.float32]] = []
+
+    def __call__(self, log_probs: NDArray[np.float32]) -> Decoded:
+        self.parts.append(log_probs)
+        return Decoded("", (), 0.0)
+
+
 def _run_network(
-    utterances: Sequence[Utterance], recognizer: Recognizer
+    utterances: Sequence[Utterance], recognizer: Recognizer, for_search: bool
 ) -> tuple[list[_Heard], list[Failure]]:
     heard: list[_Heard] = []
     failures: list[Failure] = []
     for utterance in utterances:
-        parts: list[NDArray[np.float32]] = []
-
-        def keep(log_probs: NDArray[np.float32], parts: list[NDArray[np.float32]] = parts) -> Decoded:
-            parts.append(log_probs)
-            return Decoded("", (), 0.0)
-
+        keep = _Keep(for_search)
         try:
             failures += evaluate([utterance], recognizer, keep).failures
         except ManifestError as error:
             failures.append(Failure(utterance.id, str(error)))
             continue
-        heard.append(_Heard(normalize(utterance.text), tuple(parts)))
+        heard.append(_Heard(normalize(utterance.text), tuple(keep.parts)))
     return heard, failures
 
 
