@@ -80,7 +80,9 @@ def test_the_search_output_of_onnx_equals_that_of_torch(tmp_path: Path) -> None:
         assert search is not None
         # Measured 1.3e-5, as for the other output.
         np.testing.assert_allclose(ours, search[:, 0].numpy(), rtol=0, atol=1e-4)
-    assert not np.allclose(letters.log_probs(utterances())[0], letters.for_search().log_probs(utterances())[0])
+    assert not np.allclose(
+        letters.log_probs(utterances())[0], letters.for_search().log_probs(utterances())[0]
+    )
 
 
 def test_a_model_with_one_output_searches_with_that(tmp_path: Path) -> None:
