@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from govor.checkpoint import load_checkpoint
 from govor.config import Config, TrainingConfig
+from govor.denominator import Denominator, LetterTrigram
 from govor.errors import ConfigError, ModelError
 from govor.features import save_mfc
 from govor.training import Trainer, learning_rate
@@ -311,6 +312,48 @@ def test_training_begins_with_the_weights_of_an_initial_model_of_the_same_shape(
     other = CONFIG.model_copy(update={"network": CONFIG.network.model_copy(update={"num_layers": 5})})
     with pytest.raises(ModelError, match="another shape"):
         trainer(tmp_path, other, "third", init=init)
+
+
+SEARCHING = CONFIG.model_copy(update={"network": CONFIG.network.model_copy(update={"search_output": True})})
+
+
+def test_a_second_output_begins_as_the_first_one_and_goes_its_own_way(tmp_path: Path) -> None:
+    first = trainer(tmp_path)
+    first.run(Listener())
+    init = load_checkpoint(first.best)
+    config = SEARCHING.model_copy(update={"training": with_training(epochs=1, learning_rate=1e-4).training})
+    second = trainer(tmp_path, config, "second", init=init)
+    weights = second.model.state_dict()
+    assert torch.equal(weights["search_output.weight"], init.weights["output.weight"])
+    second.run(Listener())
+    trained = load_checkpoint(second.best).weights
+    assert not torch.equal(trained["search_output.weight"], trained["output.weight"])
+
+
+def test_the_second_output_with_the_letters_habits_learns_what_is_said(tmp_path: Path) -> None:
+    config = SEARCHING.model_copy(update={"training": with_training(epochs=60, denominator=1.0).training})
+    learnt = trainer(tmp_path, config)
+    learnt.run(Listener())
+    model = learnt.model.eval()
+    trigram = LetterTrigram(TEXTS, ALPHABET)
+    data = dataset(make(tmp_path), config)
+    for items in data.in_order():
+        batch = data.batch(items)
+        with torch.inference_mode():
+            _, search, lengths = model.forward_both(batch.features, batch.feature_lengths)
+            assert search is not None
+            losses = torch.nn.functional.ctc_loss(
+                search, batch.labels, lengths, batch.label_lengths, reduction="none"
+            )
+            everything = Denominator(trigram)(search, lengths)
+        for text, loss, of_all in zip(batch.texts, losses, everything, strict=True):
+            padded = [label - 1 for label in ALPHABET.encode(f"  {text} ")]
+            expected = sum(
+                float(trigram.probabilities[first, second, third].log())
+                for first, second, third in zip(padded, padded[1:], padded[2:], strict=False)
+            )
+            # The part of the likelihood of all texts that is this one's.
+            assert math.exp(expected - float(loss) - float(of_all)) > 0.5
 
 
 def test_training_of_a_wider_network_begins_with_what_the_narrow_one_has_learnt(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig, Config
 from govor.ctc import ctc_losses, evaluate_model
 from govor.dataset import Batch, Dataset, Left, Source
+from govor.denominator import Denominator, LetterTrigram
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
@@ -167,6 +168,10 @@ def _fine_tune(
         if everything or not name.startswith("layers.")
     ]
     teacher = base.build_model().eval()
+    denominator = None
+    if base.config.network.search_output and base.config.training.denominator:
+        texts = dict.fromkeys([*own.texts(), *practised.texts()])
+        denominator = Denominator(LetterTrigram(texts, base.alphabet))
     anchor = [parameter.detach().clone() for parameter in trained]
     optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
     best_loss, best_epoch = math.inf, 0
@@ -189,7 +194,13 @@ def _fine_tune(
             if source is practised and settings.distill:
                 loss = settings.distill * _distillation_loss(model, teacher, batch)
             else:
-                losses = ctc_losses(model, batch, base.config.training.bfloat16)
+                losses = ctc_losses(
+                    model,
+                    batch,
+                    base.config.training.bfloat16,
+                    denominator,
+                    base.config.training.denominator,
+                )
                 loss = losses.sum() / batch.label_lengths.sum()
             torch.autograd.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -215,11 +226,16 @@ def _distillation_loss(model: AcousticNetwork, teacher: AcousticNetwork, batch: 
     What is rehearsed is not learned again but kept as it was (Li & Hoiem, Learning without Forgetting, 2016).
     """
     with torch.no_grad():
-        wanted, lengths = teacher(batch.features, batch.feature_lengths)
-    found, _ = model(batch.features, batch.feature_lengths)
-    divergence = (wanted.exp() * (wanted - found)).sum(dim=2)
-    inside = frame_mask(lengths, divergence.shape[0]).T
-    per_label: Tensor = (divergence * inside).sum() / batch.label_lengths.sum()
+        *wanted, lengths = teacher.forward_both(batch.features, batch.feature_lengths)
+    *found, _ = model.forward_both(batch.features, batch.feature_lengths)
+    divergences = [
+        (old.exp() * (old - new)).sum(dim=2)
+        for old, new in zip(wanted, found, strict=True)
+        if old is not None and new is not None
+    ]
+    total = torch.stack(divergences).sum(dim=0)
+    inside = frame_mask(lengths, total.shape[0]).T
+    per_label: Tensor = (total * inside).sum() / batch.label_lengths.sum()
     return per_label
 
 
