@@ -31,3 +31,22 @@ govor train --config "$here/stage4.toml" --train "$data/voxforge/train_cuts.json
   --train "$data/extra/elena.jsonl@0.7" --train "$data/extra/elena_varied.jsonl@0.4" \
   --train "$data/synthetic/train.jsonl@0.35" $dev --output "$runs/small4" \
   --init "$runs/small3/best.safetensors" --resume
+
+# A second output layer for the beam search, trained as CTC-CRF (docs/decisions/0019). Stopped after six of its nine
+# epochs, so that stage 6 goes on from a learning rate that is still high.
+all="--train $data/voxforge/train_cuts.jsonl
+  --train $data/extra/dub_cuts.jsonl --train $data/extra/dub_varied_cuts.jsonl@0.5
+  --train $data/extra/tuxpaint_cuts.jsonl --train $data/extra/tuxpaint_varied_cuts.jsonl@0.5
+  --train $data/extra/elena.jsonl@0.5 --train $data/extra/elena_varied.jsonl@0.3"
+govor train --config "$here/stage5.toml" $all --train "$data/synthetic/train.jsonl@0.3" $dev \
+  --output "$runs/small5" --init "$runs/small4/best.safetensors" --resume
+
+# What that network is sure of in recordings without text joins the training; down to a small learning rate.
+govor export "$runs/small5/best.safetensors" --output "$runs/small5/small5.onnx"
+python "$here/../finish_model.py" "$runs/small5/small5.onnx" --dev "$data/voxforge/dev.jsonl" \
+  -o "$runs/small5/tuned.onnx"
+govor prepare untranscribed "$data/../voxforge_ru_unlabelled/feat" --model "$runs/small5/tuned.onnx" \
+  --output "$data/unlabelled"
+govor train --config "$here/stage6.toml" $all --train "$data/synthetic/train.jsonl@0.25" \
+  --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small6" \
+  --init "$runs/small5/last.safetensors" --resume
