@@ -66,6 +66,9 @@ def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
         (["text.txt", "-o", "a.bin"], ".klm or .arpa"),
         (["text.txt", "-o", "a.klm", "--order", "4"], "--order 4"),
         (["text.txt", "-o", "a.klm", "--prune", "1.5"], "1.5"),
+        # Before the text is counted, which may take a minute.
+        (["absent.txt", "-o", "a.klm", "--prune", "-1"], "-1"),
+        (["absent.txt", "-o", "text.txt/a.klm"], "text.txt"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm"], "--mix other.klm"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm:2"], "--mix other.klm:2"),
         (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt"),
@@ -102,6 +105,7 @@ BAD_OPTIONS = [
     (["--hotwords", "дом,"], "''"),
     (["--hotwords", "wifi"], "wifi"),
     (["--hotwords", "дом", "--hotword-weight", "-1"], "hotword-weight = -1"),
+    (["--hotword-weight", "5"], "--hotword-weight without --hotwords"),
     (["--alpha", "11"], "alpha = 11"),
     (["--beta", "nan"], "beta = nan"),
     (["--beam-width", "0"], "beam-width = 0"),

@@ -42,6 +42,8 @@ class DecoderChoice:
             return self._phrase_decoder(self.phrases, special, recognizer)
         if self.false_accepts is not None:
             raise ConfigError(tr("--false-accepts без --phrases", "--false-accepts without --phrases"))
+        if self.hotword_weight is not None and self.hotwords is None:
+            raise ConfigError(tr("--hotword-weight без --hotwords", "--hotword-weight without --hotwords"))
         if not special:
             return self.name.value
         if self.name is DecoderName.greedy:

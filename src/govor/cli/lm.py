@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,8 +70,8 @@ def build(
     quiet: Quiet = False,
 ) -> int:
     """Make a language model."""
+    from govor.language_model import check_threshold, model_from_counts, sentences, write_arpa, write_kenlm
     from govor.language_model import mix as mixed
-    from govor.language_model import model_from_counts, sentences, write_arpa, write_kenlm
     from govor.language_model import prune as pruned
     from govor.language_model.counting import Counter
 
@@ -80,7 +81,10 @@ def build(
         )
     if not 2 <= order <= 3:
         raise ConfigError(tr(f"--order {order}: нужно 2 или 3", f"--order {order}: must be 2 or 3"))
+    if prune is not None:
+        check_threshold(prune)
     others = [_mixture(item) for item in mix or []]
+    _check_writable(output)
     terminal = Terminal(quiet)
     counter = Counter(order)
     with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
@@ -100,7 +104,6 @@ def build(
         model = mixed(model, other, share)
     if others:
         model = pruned(model, prune)
-    output.parent.mkdir(parents=True, exist_ok=True)
     (write_arpa if output.suffix == ".arpa" else write_kenlm)(model, output)
     size = output.stat().st_size / 1e6
     terminal.say(
@@ -135,6 +138,21 @@ def perplexity(
         )
     )
     return ExitCode.FINE
+
+
+def _check_writable(output: Path) -> None:
+    """Refuse before the text is counted what could not be written after it."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+            raise PermissionError(0, tr("нет прав на запись или это папка", "no right to write, or a folder"))
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"{output} не записать ({error.strerror}); назовите другой: --output",
+                f"{output} cannot be written ({error.strerror}); name another: --output",
+            )
+        ) from error
 
 
 def _listed(model: NgramModel) -> str:

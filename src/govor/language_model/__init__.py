@@ -1,7 +1,7 @@
 """N-gram language models: count, smooth, prune, mix, measure, and pack for the beam search."""
 
 from govor.language_model.arpa import write_arpa
-from govor.language_model.building import build, model_from_counts
+from govor.language_model.building import build, check_threshold, model_from_counts
 from govor.language_model.kenlm import read_kenlm, write_kenlm
 from govor.language_model.ngrams import NgramModel, Perplexity
 from govor.language_model.pruning import mix, prune
@@ -12,6 +12,7 @@ __all__ = [
     "NgramModel",
     "Perplexity",
     "build",
+    "check_threshold",
     "mix",
     "model_from_counts",
     "prune",
