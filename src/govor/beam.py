@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from govor.decoding import Decoded, align, words_of
 from govor.errors import ConfigError
 from govor.language import tr
-from govor.search_loading import SHIPPED_LANGUAGE_MODEL, load_search, shipped_language_model
+from govor.search_loading import load_search, named_language_model, shipped_language_model
 from govor.text import Alphabet, is_speakable, normalize
 from govor.transcript import Alternative
 
-__all__ = ["SHIPPED_LANGUAGE_MODEL", "BeamDecoder", "BeamSettings", "shipped_language_model"]
+__all__ = ["BeamDecoder", "BeamSettings", "named_language_model", "shipped_language_model"]
 
 # Between frames that are blank beyond doubt nothing is decided: of a run of them one is enough.
 _SURE = math.log(0.95)

@@ -27,6 +27,13 @@ def shipped_language_model() -> Path | None:
     return path if path.is_file() else None
 
 
+def named_language_model(path: Path) -> Path:
+    """Return the shipped language model for its bare name, unless a file is called so; else `path`."""
+    if str(path) == SHIPPED_LANGUAGE_MODEL and not path.exists():
+        return shipped_language_model() or path
+    return path
+
+
 def load_search(
     alphabet: Alphabet, language_model: Path | None, alpha: float, beta: float, unknown: float
 ) -> Future[Any]:

@@ -30,13 +30,14 @@ class DecoderChoice:
     beta: float | None = None
     phrases: Path | None = None
     false_accepts: float | None = None
+    mix: tuple[str, ...] = ()
 
     def decoder(self, recognizer: Recognizer) -> str | Decoder:
         """Return what `Recognizer.transcribe` takes. Raises ConfigError if the options contradict."""
-        from govor.beam import shipped_language_model
-
         if self.language_model is not None and self.no_language_model:
             raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
+        if self.mix and self.no_language_model:
+            raise ConfigError(tr("--mix и --no-lm вместе", "--mix and --no-lm together"))
         special = self._special()
         if self.phrases is not None:
             return self._phrase_decoder(self.phrases, special, recognizer)
@@ -54,7 +55,7 @@ class DecoderChoice:
                 )
             )
         return recognizer.beam_decoder(
-            None if self.no_language_model else self.language_model or shipped_language_model(),
+            self._language_model_file(),
             hotwords=[] if self.hotwords is None else self.hotwords.split(","),
             num_alternatives=self.alternatives,
             hotword_weight=self.hotword_weight,
@@ -62,6 +63,23 @@ class DecoderChoice:
             alpha=self.alpha,
             beta=self.beta,
         )
+
+    def _language_model_file(self) -> Path | None:
+        from govor.beam import named_language_model, shipped_language_model
+
+        if self.no_language_model:
+            return None
+        found = shipped_language_model()
+        if self.language_model is not None:
+            found = named_language_model(self.language_model)
+        if not self.mix:
+            return found
+        from govor.language_model import mixture_file, parse_share
+
+        others = [parse_share(item) for item in self.mix]
+        if found is None:
+            raise ConfigError(tr("--mix без ru.klm: укажите --lm", "--mix without ru.klm: give --lm"))
+        return mixture_file(found, [(named_language_model(path), share) for path, share in others])
 
     def _phrase_decoder(self, path: Path, special: list[str], recognizer: Recognizer) -> Decoder:
         from govor.phrase_list import read_phrases
@@ -85,6 +103,7 @@ class DecoderChoice:
         given = {
             "--lm": self.language_model,
             "--no-lm": self.no_language_model or None,
+            "--mix": self.mix or None,
             "--hotwords": self.hotwords,
             "--hotword-weight": self.hotword_weight,
             "--alternatives": None if self.alternatives == 1 else self.alternatives,

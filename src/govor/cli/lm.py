@@ -160,25 +160,11 @@ def _listed(model: NgramModel) -> str:
 
 
 def _mixture(item: str) -> tuple[NgramModel, float]:
-    from govor.beam import SHIPPED_LANGUAGE_MODEL, shipped_language_model
-    from govor.language_model import read_kenlm
+    from govor.beam import named_language_model
+    from govor.language_model import parse_share, read_kenlm
 
-    name, _, share = item.rpartition(":")
-    try:
-        value = float(share)
-    except ValueError:
-        value = -1.0
-    if not name or not 0 < value < 1:
-        raise ConfigError(
-            tr(
-                f"--mix {item}: нужно ФАЙЛ.klm:ДОЛЯ, доля от 0 до 1",
-                f"--mix {item}: give FILE.klm:SHARE, 0 to 1",
-            )
-        )
-    path = Path(name)
-    if name == SHIPPED_LANGUAGE_MODEL and not path.exists():
-        path = shipped_language_model() or path
-    return read_kenlm(path), value
+    path, share = parse_share(item)
+    return read_kenlm(named_language_model(path)), share
 
 
 app.command("build", help=BUILD_HELP)(build)
