@@ -6,10 +6,10 @@
 ``--manifest``: the recordings' own sentences are the list. In-list: how many are found and accepted.
 Out-of-list: each recording is heard again with its own sentence taken off the list; an acceptance is then
 false. ``--people``: the same with lists of 50 drawn from a manifest's texts, each text on one of them;
-out-of-list is what is heard with another list. ``--commands``: festival and espeak-ng speak commands.txt (in-list) and other_phrases.txt
-(out-of-list), also with changed voices, rooms and noise and over telephones. ``--others``: manifests of
-audio, or folders of wav files, of which no recording is a command: what part of 150 of them passes for one,
-as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
+out-of-list is what is heard with another list. ``--commands``: festival and espeak-ng speak commands.txt
+(in-list) and other_phrases.txt (out-of-list), also with changed voices, rooms and noise and over telephones.
+``--others``: manifests of audio, or folders of wav files, of which no recording is a command: what part of
+150 of them passes for one, as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
 """
 
 from __future__ import annotations

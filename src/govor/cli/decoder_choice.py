@@ -47,13 +47,7 @@ class DecoderChoice:
             raise ConfigError(tr("--hotword-weight без --hotwords", "--hotword-weight without --hotwords"))
         if not special:
             return self.name.value
-        if self.name is DecoderName.greedy:
-            raise ConfigError(
-                tr(
-                    f"{special[0]} требует лучевого поиска: уберите --decoder greedy",
-                    f"{special[0]} needs the beam search: leave out --decoder greedy",
-                )
-            )
+        self._refuse_greedy(special)
         return recognizer.beam_decoder(
             self._language_model_file(),
             hotwords=[] if self.hotwords is None else self.hotwords.split(","),
@@ -64,14 +58,29 @@ class DecoderChoice:
             beta=self.beta,
         )
 
+    def own_language_model(self) -> Path | None:
+        """Return the file of ``--lm`` and ``--mix``, None if neither was given. Raises as `decoder` does."""
+        if self.language_model is None and not self.mix:
+            return None
+        self._refuse_greedy(self._special())
+        return self._language_model_file()
+
+    def _refuse_greedy(self, special: list[str]) -> None:
+        if self.name is DecoderName.greedy:
+            raise ConfigError(
+                tr(
+                    f"{special[0]} требует лучевого поиска: уберите --decoder greedy",
+                    f"{special[0]} needs the beam search: leave out --decoder greedy",
+                )
+            )
+
     def _language_model_file(self) -> Path | None:
         from govor.beam import named_language_model, shipped_language_model
 
         if self.no_language_model:
             return None
-        found = shipped_language_model()
-        if self.language_model is not None:
-            found = named_language_model(self.language_model)
+        named = self.language_model
+        found = shipped_language_model() if named is None else named_language_model(named)
         if not self.mix:
             return found
         from govor.language_model import mixture_file, parse_share

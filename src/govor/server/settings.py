@@ -54,6 +54,8 @@ class ServerSettings:
     model: Path | None = None
     """ONNX model; the shipped one if None."""
     decoder: str = "auto"
+    language_model: Path | None = None
+    """Of the beam search; the shipped one if None."""
     origins: tuple[str, ...] = ()
     """Web pages of these origins, besides our own, may use the server: ``https://example.org``."""
     vosk_port: int | None = None
