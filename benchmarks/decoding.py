@@ -67,11 +67,16 @@ def make_greedy(_: dict[str, object]):  # type: ignore[no-untyped-def]
 
 
 def make_govor(job: dict[str, object]):  # type: ignore[no-untyped-def]
+    import numpy as np
+
     from govor.beam import BeamDecoder, BeamSettings
     from govor.text import Alphabet
 
     lm = Path(str(job["lm"])) if job["lm"] else None
-    return BeamDecoder(Alphabet(), lm, BeamSettings(**job["weights"])).text  # type: ignore[arg-type]
+    decode = BeamDecoder(Alphabet(), lm, BeamSettings(**job["weights"])).text  # type: ignore[arg-type]
+    # The shipped model loads beside the caller; the first decoding waits for it.
+    decode(np.full((1, len(Alphabet())), -3.5, np.float32))
+    return decode
 
 
 def make_pyctcdecode(job: dict[str, object]):  # type: ignore[no-untyped-def]

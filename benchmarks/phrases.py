@@ -1,14 +1,15 @@
 """Closed phrase lists measured: accuracy and false accepts on recordings, and the time they take.
 
     python benchmarks/phrases.py [--model m.onnx] [--manifest data/test_unseen_speaker.jsonl] [--commands]
-    [--others dub/manifest.jsonl festvox/wav …] [--speed]
+    [--people tuxpaint.jsonl dub.jsonl …] [--others dub/manifest.jsonl festvox/wav …] [--speed]
 
 ``--manifest``: the recordings' own sentences are the list. In-list: how many are found and accepted.
 Out-of-list: each recording is heard again with its own sentence taken off the list; an acceptance is then
-false. ``--commands``: festival and espeak-ng speak commands.txt (in-list) and other_phrases.txt
-(out-of-list), also with changed voices, rooms and noise and over telephones. ``--others``: manifests of
-audio, or folders of wav files, of which no recording is a command: what part of 150 of them passes for one,
-as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
+false. ``--people``: the same with lists of 50 drawn from a manifest's texts, each text on one of them;
+out-of-list is what is heard with another list. ``--commands``: festival and espeak-ng speak commands.txt
+(in-list) and other_phrases.txt (out-of-list), also with changed voices, rooms and noise and over telephones.
+``--others``: manifests of audio, or folders of wav files, of which no recording is a command: what part of
+150 of them passes for one, as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
 """
 
 from __future__ import annotations
@@ -70,6 +71,29 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
         outside = (scores[other] - garbage) / lengths[other]
         rows.append((best == own, inside, len(texts[best]), outside, len(texts[other])))
     report(f"{manifest.stem}, {len(texts)} phrases", rows, table, len(texts))
+
+
+def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
+    """Commands that people say: every recording with the list of 50 that its text is on, and with another."""
+    utterances = [each for each in read_manifest(manifest) if each.features is not None]
+    texts = sorted({normalize(each.text) for each in utterances})
+    np.random.default_rng(1).shuffle(texts)
+    table = model_thresholds(recognizer.model.decoding)
+    decoders = [
+        PhraseDecoder(parse_phrases(texts[first : first + size]), recognizer.model.alphabet, thresholds=table)
+        for first in range(0, len(texts) - size + 1, size)
+    ]
+    place = {phrase.text: i for i, decoder in enumerate(decoders) for phrase in decoder.phrases}
+    rows = []
+    for utterance in utterances:
+        own = place.get(normalize(utterance.text))
+        if own is None:
+            continue
+        (log_probs,) = recognizer.model.log_probs([load_features(utterance.features)])
+        inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
+        right = inside.phrase.text == normalize(utterance.text)
+        rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
+    report(f"{manifest.stem}, {len(decoders)} lists of {size}", rows, table, size)
 
 
 def commands(recognizer: Recognizer) -> None:
@@ -174,12 +198,15 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--manifest", type=Path, nargs="*", default=[])
     parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--people", type=Path, nargs="*", default=[])
     parser.add_argument("--others", type=Path, nargs="*", default=[])
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     for manifest in arguments.manifest:
         own_sentences(recognizer, manifest)
+    for manifest in arguments.people:
+        people(recognizer, manifest)
     if arguments.commands:
         commands(recognizer)
     for source in arguments.others:

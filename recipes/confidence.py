@@ -9,6 +9,7 @@ the expected calibration error, cross-validated by speaker.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ DISTORTIONS = (
     AugmentConfig(warp=0.12, noise=1.0, tilt=1.0),
     AugmentConfig(warp=0.2, noise=1.0, reverb=1.0, tilt=1.5, band_masks=1, band_mask_width=3),
 )
+# Lists hold phrases of like length, as lists of commands do and as is harder: by this factor at the most.
+LIKE_LENGTHS = (1.7, 1.3)
 # The rate of false accepts is kept in each of so many equal parts of the trials, from clear to unclear.
 CLARITIES = 3
 
@@ -110,7 +113,7 @@ def fragments(
             words = words_of(align(log_probs, alphabet.encode(normalize(utterance.text))), alphabet)
         except ValueError:
             continue
-        count = min(int(rng.choice([1, 2, 2, 3, 3, 4, 5, 6, 9, 99])), len(words))
+        count = min(int(rng.choice([1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 9, 99])), len(words))
         first = int(rng.integers(len(words) - count + 1))
         last = first + count - 1
         start = max((words[first - 1].end + words[first].start) // 2, words[first].start - 4) if first else 0
@@ -121,7 +124,7 @@ def fragments(
         other = [*phrase]
         other[int(rng.integers(count))] = str(rng.choice(vocabulary))
         versions = tuple(each[i][1][start:end] for each in (plain, *distorted))
-        if len(" ".join(phrase)) >= 4 and other != phrase and len(versions[0]):
+        if len(" ".join(phrase)) >= 3 and other != phrase and len(versions[0]):
             cut.append(Fragment(" ".join(phrase), " ".join(other), versions))
     return cut
 
@@ -152,9 +155,9 @@ def judged_phrases(cut: list[Fragment], alphabet: Alphabet, rng: np.random.Gener
         # Parts of the same sentence would be near misses by chance, and there are many of them.
         own = place[each.phrase]
         foreign = np.array([i for i, listed in enumerate(words) if not _overlap(words[own], listed)])
-        change = lengths[foreign] / lengths[own]
-        alike = foreign[(change > 0.6) & (change < 1.7)]
-        if not len(alike):
+        change = np.abs(np.log(lengths[foreign] / lengths[own]))
+        pools = [foreign[change < math.log(factor)] for factor in LIKE_LENGTHS]
+        if not all(map(len, pools)):
             continue
         for log_probs in each.log_probs:
             tops = log_probs.max(axis=1)
@@ -163,9 +166,7 @@ def judged_phrases(cut: list[Fragment], alphabet: Alphabet, rng: np.random.Gener
             ratios = np.maximum((tree.scores(log_probs) - garbage) / lengths, -1000.0)
             fits = ratios * lengths
             for size in LIST_SIZES:
-                for turn in range(2):
-                    # Half of the lists hold phrases of like length only, which is the harder case.
-                    pool = alike if turn % 2 else foreign
+                for pool in pools:
                     chosen = rng.choice(pool, min(size, len(pool)), replace=False)
                     if len(words[own]) <= NEAR_WORDS and rng.random() < NEAR_SHARE:
                         chosen[0] = place[each.other]
@@ -208,7 +209,12 @@ def thresholds(
                 for size in LIST_SIZES
             }
             for part in parts
-        )
+        ),
+        # A listed phrase sounds the same whatever the list; what was taken for another has no ratio.
+        listed=[
+            [(each.length, each.ratio) for each in part if each.listed and each.ratio > -1e3]
+            for part in parts
+        ],
     )
     shown = []
     for part in parts:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.beam import BeamDecoder, BeamSettings
+from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
 from govor.decoding import Decoded, greedy
 from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
 from govor.language_model import NgramModel, build, write_arpa, write_kenlm
@@ -279,7 +280,41 @@ def test_less_than_one_alternative_is_refused() -> None:
         BeamDecoder(ALPHABET, num_alternatives=0)
 
 
-def test_without_the_package_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_cure_is_named(
+    monkeypatch: pytest.MonkeyPatch, tiny: tuple[NgramModel, Path]
+) -> None:
     monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
-    with pytest.raises(MissingExtraError, match="pip install ctc-beam-decoder"):
-        BeamDecoder(ALPHABET)
+    for language_model in (None, shipped_language_model(), tiny[1]):
+        with pytest.raises(MissingExtraError, match="pip install ctc-beam-decoder"):
+            BeamDecoder(ALPHABET, language_model)
+
+
+def test_the_first_decoding_waits_for_the_shipped_model() -> None:
+    path = shipped_language_model()
+    if path is None:
+        pytest.skip("this installation holds no ru.klm")
+    decoder = BeamDecoder(ALPHABET, path, BeamSettings(alpha=1.0))
+    # Of like sound, and only one of them is a word.
+    assert decoder.text(unsure("-к-о-т-о-р-ы-й-", 5, "дт")) == "который"
+
+
+def test_a_damaged_shipped_model_is_one_clear_line_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ru.klm"
+    path.write_bytes(b"no model")
+    monkeypatch.setattr("govor.search_loading.shipped_language_model", lambda: path)
+    decoder = BeamDecoder(ALPHABET, path)
+    with pytest.raises(ModelError, match=r"ru\.klm"):
+        decoder.text(frames("-к-о-т-"))
+
+
+def test_a_program_that_ends_leaves_the_words_of_its_models_to_the_system() -> None:
+    program = (
+        "import govor.mapped_search as mapped; from govor.beam import BeamDecoder, shipped_language_model;"
+        "from govor.text import Alphabet;"
+        "decoder = BeamDecoder(Alphabet(), shipped_language_model());"
+        "search = decoder._search; mapped._leave_to_the_system(); print(search._handle)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("None\n", "")

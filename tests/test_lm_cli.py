@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import wave
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 import tiny_model
 from govor.cli.app import run
-from govor.language_model import build, read_kenlm, sentences, write_kenlm
+from govor.language_model import build, mixture_file, read_kenlm, sentences, write_kenlm
 
 pytest.importorskip("ctc_beam_decoder")
 TEXT = "Включи свет на кухне. Выключи свет!\nОткрой дверь в гостиную.\n" * 5
@@ -66,6 +68,9 @@ def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
         (["text.txt", "-o", "a.bin"], ".klm or .arpa"),
         (["text.txt", "-o", "a.klm", "--order", "4"], "--order 4"),
         (["text.txt", "-o", "a.klm", "--prune", "1.5"], "1.5"),
+        # Before the text is counted, which may take a minute.
+        (["absent.txt", "-o", "a.klm", "--prune", "-1"], "-1"),
+        (["absent.txt", "-o", "text.txt/a.klm"], "text.txt"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm"], "--mix other.klm"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm:2"], "--mix other.klm:2"),
         (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt"),
@@ -95,13 +100,55 @@ def test_transcribe_gives_alternatives_and_takes_an_own_model(
     assert "alternatives" not in json.loads(capsys.readouterr().out)
 
 
+def test_transcribe_mixes_models_once_and_keeps_the_mixture(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    for name in ("text", "other"):
+        assert run(["lm", "build", f"{name}.txt", "-o", f"{name}.klm", "--quiet"]) == 0
+    call = ["transcribe", "hoots.wav", "--model", "model.onnx", "--lm", "text.klm", "--quiet"]
+    assert run([*call, "--mix", "other.klm:0.3"]) == 0
+    assert capsys.readouterr().out == "а а\n"
+    (kept,) = (folder / "cache" / "govor").iterdir()
+    # The same as mixing when it is built, but for the weights of float32 that text.klm holds.
+    assert run(["lm", "build", "text.txt", "-o", "both.klm", "--mix", "other.klm:0.3", "--quiet"]) == 0
+    words = list(sentences([Path("text.txt"), Path("other.txt")]))
+    built, mixed = (read_kenlm(path).perplexity(words) for path in (Path("both.klm"), kept))
+    assert mixed.perplexity == pytest.approx(built.perplexity, rel=1e-5)
+    before = kept.stat().st_ino
+    assert run([*call, "--mix", "other.klm:0.3"]) == 0
+    assert run([*call, "--mix", "other.klm:0.4"]) == 0
+    found = list((folder / "cache" / "govor").iterdir())
+    assert kept.stat().st_ino == before
+    assert len(found) == 2
+
+
+def test_old_mixtures_give_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("govor.language_model.mixtures.KEPT", 2)
+    for name in ("text", "other"):
+        assert run(["lm", "build", f"{name}.txt", "-o", f"{name}.klm", "--quiet"]) == 0
+    cache = folder / "kept"
+    cache.mkdir()
+    made = []
+    for age, share in ((300, 0.1), (200, 0.2), (100, 0.3)):
+        made.append(mixture_file(Path("text.klm"), [(Path("other.klm"), share)], cache))
+        os.utime(made[-1], (time.time() - age, time.time() - age))
+    assert sorted(cache.iterdir()) == sorted(made[1:])
+
+
 BAD_OPTIONS = [
+    (["--mix", "my.klm"], "--mix my.klm"),
+    (["--mix", "absent.klm:0.3"], "absent.klm"),
+    (["--mix", "text.txt:0.3"], "text.txt"),
+    (["--mix", "my.klm:0.3", "--no-lm"], "--mix and --no-lm together"),
+    (["--mix", "my.klm:0.3", "--decoder", "greedy"], "--mix needs the beam search"),
     (["--lm", "absent.klm"], "absent.klm"),
     (["--lm", "text.txt"], "text.txt"),
     (["--lm", "my.klm", "--no-lm"], "--no-lm"),
     (["--hotwords", "дом,"], "''"),
     (["--hotwords", "wifi"], "wifi"),
     (["--hotwords", "дом", "--hotword-weight", "-1"], "hotword-weight = -1"),
+    (["--hotword-weight", "5"], "--hotword-weight without --hotwords"),
     (["--alpha", "11"], "alpha = 11"),
     (["--beta", "nan"], "beta = nan"),
     (["--beam-width", "0"], "beam-width = 0"),

@@ -7,15 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from govor import load_model
-from govor.errors import GovorError
+from govor.beam import BeamDecoder
+from govor.errors import GovorError, ModelError
+from govor.language_model import build, write_kenlm
 from govor.recognizer import Recognizer
 from govor.server.addresses import client_key
 from govor.server.admission import Places, RateLimiter, Refused
+from govor.server.app import create_app
 from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
 from govor.server.pool import FairPool, Kind
 from govor.server.settings import Limits, ServerSettings
@@ -230,6 +234,22 @@ def test_an_upload_is_stopped_at_the_length_allowed(recognizer: Recognizer, pool
 
     with pytest.raises(TooLongError, match="split"):
         asyncio.run(run())
+
+
+def test_a_language_model_of_ones_own_serves_every_wish(
+    recognizer: Recognizer, pool: FairPool, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.klm"
+    write_kenlm(build([["а", "а"]] * 3), path)
+    state = ServerState(ServerSettings(language_model=path), recognizer, pool)
+    plain, hot = state.decoder(Wishes()), state.decoder(Wishes(hotwords=("дом",)))
+    assert isinstance(plain, BeamDecoder)
+    assert isinstance(hot, BeamDecoder)
+    assert plain._search is hot._search
+    assert state.decoder(Wishes("greedy")) == "greedy"
+    (tmp_path / "bad.klm").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"bad\.klm"):
+        create_app(ServerSettings(language_model=tmp_path / "bad.klm"), recognizer)
 
 
 @pytest.mark.parametrize(

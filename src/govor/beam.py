@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.decoding import Decoded, align, words_of
-from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
+from govor.errors import ConfigError
 from govor.language import tr
-from govor.language_model.vocabulary import read_packed_vocabulary
-from govor.mapped_search import mapped_search
+from govor.search_loading import load_search, named_language_model, shipped_language_model
 from govor.text import Alphabet, is_speakable, normalize
 from govor.transcript import Alternative
 
-SHIPPED_LANGUAGE_MODEL = "ru.klm"
+__all__ = ["BeamDecoder", "BeamSettings", "named_language_model", "shipped_language_model"]
 
 # Between frames that are blank beyond doubt nothing is decided: of a run of them one is enough.
 _SURE = math.log(0.95)
@@ -79,9 +77,11 @@ class BeamDecoder:
 
     Words that the language model does not know stay possible, letter by letter. Beginnings that are e^9 less
     likely than the best one and symbols below e^-4.5 in a frame are not followed, e^10 and e^-5 where several
-    alternatives are asked for; of frames that are surely blank one in a row is. Raises MissingExtraError if
-    the package is absent, InputNotFoundError or ModelError for a language model that is missing, unreadable
-    or of another alphabet, ConfigError for hot words without Russian letters or `num_alternatives` below 1.
+    alternatives are asked for; of frames that are surely blank one in a row is. The shipped language model is
+    loaded by a thread beside whatever comes next, such as reading the recording; the first decoding waits for
+    it. Raises MissingExtraError if the package is absent, InputNotFoundError or ModelError for a language
+    model that is missing, unreadable or of another alphabet, ConfigError for hot words without Russian
+    letters or `num_alternatives` below 1.
     """
 
     def __init__(
@@ -98,7 +98,9 @@ class BeamDecoder:
         self._hotwords = _usable_hotwords(hotwords, alphabet.letters)
         self._num_alternatives = _usable_number(num_alternatives)
         self._has_language_model = language_model is not None
-        self._search = _load(alphabet, language_model, self.settings)
+        self._loading = load_search(
+            alphabet, language_model, self.settings.alpha, self.settings.beta, self.settings.unknown
+        )
 
     @property
     def reads_search_output(self) -> bool:
@@ -116,8 +118,12 @@ class BeamDecoder:
         other._alphabet = self._alphabet
         other._hotwords = _usable_hotwords(hotwords, self._alphabet.letters)
         other._num_alternatives = _usable_number(num_alternatives)
-        other._search = self._search
+        other._loading = self._loading
         return other
+
+    @property
+    def _search(self) -> Any:
+        return self._loading.result()
 
     def text(self, log_probs: NDArray[np.float32]) -> str:
         """Return the best text of log_probs (T, V) alone, without its words' frames."""
@@ -166,14 +172,6 @@ class BeamDecoder:
         return frames, float(log_probs[skipped, blank].sum(dtype=np.float64))
 
 
-def shipped_language_model() -> Path | None:
-    """Return the path of the language model that comes with Govor, or None in an installation without it."""
-    from importlib.resources import files
-
-    path = Path(str(files("govor").joinpath("models", SHIPPED_LANGUAGE_MODEL)))
-    return path if path.is_file() else None
-
-
 def _usable_number(num_alternatives: int) -> int:
     if not 1 <= num_alternatives <= 1000:
         raise ConfigError(
@@ -195,59 +193,3 @@ def _usable_hotwords(hotwords: Sequence[str], letters: str) -> list[str]:
                 )
             )
     return [normalize(word, letters) for word in hotwords]
-
-
-def _load(alphabet: Alphabet, language_model: Path | None, settings: BeamSettings) -> Any:
-    # The empty string is what the package takes for the blank.
-    labels = ["", *alphabet.symbols[1:]]
-    if language_model is not None and not language_model.is_file():
-        raise InputNotFoundError(
-            tr(f"нет языковой модели {language_model}", f"no language model {language_model}")
-        )
-    # The shipped one came whole from the package, and looking at every pointer takes longer than to load it.
-    if language_model is not None and language_model != shipped_language_model():
-        from govor.language_model.soundness import check_binary
-
-        check_binary(language_model)
-    # Without its words every unfinished word would be punished as unknown.
-    words = b"" if language_model is None else _vocabulary(language_model, alphabet)
-    try:
-        if language_model is not None:
-            return mapped_search(
-                labels, language_model, words, settings.alpha, settings.beta, settings.unknown
-            )
-        from ctc_beam_decoder import BeamSearchDecoder
-
-        return BeamSearchDecoder(labels)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            tr(
-                f"языковая модель {language_model} не читается: {reason}",
-                f"language model {language_model} cannot be read: {reason}",
-            )
-        ) from error
-    # No wheel, no library inside it, or one built for a newer system.
-    except (ImportError, OSError, RuntimeError) as error:
-        raise MissingExtraError(
-            tr(
-                f"нет лучевого поиска ({error}); поставьте: pip install ctc-beam-decoder",
-                f"no beam search ({error}); install it: pip install ctc-beam-decoder",
-            )
-        ) from error
-
-
-def _vocabulary(language_model: Path, alphabet: Alphabet) -> bytes:
-    words = read_packed_vocabulary(language_model)
-    letters = "".join(alphabet.symbols[2:])
-    if re.search(f"(?:^|\0)[{letters}]+\0", words.decode("utf-8")) is None:
-        sample = words[:60].decode("utf-8", "ignore").replace("\0", " ").strip()
-        raise ModelError(
-            tr(
-                f"языковая модель {language_model} не русская или без словаря ({sample}); "
-                "сделайте свою: govor lm build",
-                f"language model {language_model} is not Russian or has no vocabulary ({sample}); "
-                "make one: govor lm build",
-            )
-        )
-    return words

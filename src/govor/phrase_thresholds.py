@@ -15,6 +15,8 @@ from govor.language import tr
 
 # A condition with fewer trials of a length says nothing of rates of some percent.
 _FEW = 30
+# The part of listed phrases, found and heard in the worst condition, that no threshold may reject.
+_KEPT = 0.97
 
 
 @dataclass(frozen=True)
@@ -97,30 +99,45 @@ def _broken() -> ModelError:
 
 def fit_thresholds(
     *conditions: Mapping[int, Sequence[tuple[int, float]]],
-    lengths: Sequence[int] = (8, 16, 32, 64),
+    listed: Sequence[Sequence[tuple[int, float]]] = (),
+    lengths: Sequence[int] = (5, 8, 16, 32, 64),
     rates: Sequence[float] = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2),
 ) -> Thresholds:
     """Fit the table to out-of-list trials: for each list size, the best phrase's length and ratio of each.
 
     Each condition, such as clear or unclear speech, has its own trials; the rate is kept in the worst of
-    them. A cell is a quantile over the trials within a factor of two of its length. Made monotonic: a longer
-    list never gets a lower threshold. Raises ValueError where there are no trials at all.
+    them. A cell is a quantile over the trials within a factor of 1.5 of its length. `listed` holds for each
+    condition the length and ratio of listed phrases that were found: no threshold is lower than what 97 % of
+    them reach in the worst condition, as it would let other speech pass and gain hardly anything. Made
+    monotonic: a longer list never gets a lower threshold. Raises ValueError where there are no trials at all.
     """
     sizes = sorted(set().union(*conditions))
     table = np.full((len(sizes), len(lengths), len(rates)), -math.inf)
-    for i, size in enumerate(sizes):
-        for j, length in enumerate(lengths):
-            first = 0 if j == 0 else length / 2
-            last = math.inf if j == len(lengths) - 1 else 2 * length
+    for j, length in enumerate(lengths):
+        first = 0 if j == 0 else length / 1.5
+        last = math.inf if j == len(lengths) - 1 else 1.5 * length
+        for i, size in enumerate(sizes):
             for trials in conditions:
-                found = np.array(trials.get(size, ()), np.float64).reshape(-1, 2)
-                near = found[(found[:, 0] >= first) & (found[:, 0] <= last), 1]
-                if len(near) >= min(_FEW, len(found)) and len(near):
+                near = _ratios_of_length(trials.get(size, ()), first, last)
+                if len(near):
                     table[i, j] = np.maximum(table[i, j], np.quantile(near, 1 - np.array(rates)))
             if np.isinf(table[i, j]).any():
                 raise ValueError(f"no trials of length {length} with {size} phrases")
+        reached = [
+            float(np.quantile(near, 1 - _KEPT))
+            for trials in listed
+            if len(near := _ratios_of_length(trials, first, last))
+        ]
+        table[:, j] = np.maximum(table[:, j], min(reached, default=-math.inf))
     table = np.maximum.accumulate(np.maximum(table, -20.0), axis=0)
     return Thresholds(tuple(sizes), tuple(lengths), tuple(rates), _nested(table))
+
+
+def _ratios_of_length(trials: Sequence[tuple[int, float]], first: float, last: float) -> NDArray[np.float64]:
+    """Return the ratios of trials with that length; none where they are too few to tell anything."""
+    found = np.array(trials, np.float64).reshape(-1, 2)
+    near: NDArray[np.float64] = found[(found[:, 0] >= first) & (found[:, 0] <= last), 1]
+    return near if len(near) >= min(_FEW, len(found)) else near[:0]
 
 
 # Measured on a shipped model; recipes/confidence.py gives a model its own.

@@ -30,28 +30,26 @@ class DecoderChoice:
     beta: float | None = None
     phrases: Path | None = None
     false_accepts: float | None = None
+    mix: tuple[str, ...] = ()
 
     def decoder(self, recognizer: Recognizer) -> str | Decoder:
         """Return what `Recognizer.transcribe` takes. Raises ConfigError if the options contradict."""
-
         if self.language_model is not None and self.no_language_model:
             raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
+        if self.mix and self.no_language_model:
+            raise ConfigError(tr("--mix и --no-lm вместе", "--mix and --no-lm together"))
         special = self._special()
         if self.phrases is not None:
             return self._phrase_decoder(self.phrases, special, recognizer)
         if self.false_accepts is not None:
             raise ConfigError(tr("--false-accepts без --phrases", "--false-accepts without --phrases"))
+        if self.hotword_weight is not None and self.hotwords is None:
+            raise ConfigError(tr("--hotword-weight без --hotwords", "--hotword-weight without --hotwords"))
         if not special:
             return self.name.value
-        if self.name is DecoderName.greedy:
-            raise ConfigError(
-                tr(
-                    f"{special[0]} требует лучевого поиска: уберите --decoder greedy",
-                    f"{special[0]} needs the beam search: leave out --decoder greedy",
-                )
-            )
+        self._refuse_greedy(special)
         return recognizer.beam_decoder(
-            None if self.no_language_model else self.language_model or recognizer.shipped_language_model(),
+            self._language_model_file(recognizer.shipped_language_model()),
             hotwords=[] if self.hotwords is None else self.hotwords.split(","),
             num_alternatives=self.alternatives,
             hotword_weight=self.hotword_weight,
@@ -59,6 +57,40 @@ class DecoderChoice:
             alpha=self.alpha,
             beta=self.beta,
         )
+
+    def own_language_model(self) -> Path | None:
+        """Return the file of ``--lm`` and ``--mix``, None if neither was given. Raises as `decoder` does."""
+        if self.language_model is None and not self.mix:
+            return None
+        self._refuse_greedy(self._special())
+        from govor.beam import shipped_language_model
+
+        return self._language_model_file(shipped_language_model())
+
+    def _refuse_greedy(self, special: list[str]) -> None:
+        if self.name is DecoderName.greedy:
+            raise ConfigError(
+                tr(
+                    f"{special[0]} требует лучевого поиска: уберите --decoder greedy",
+                    f"{special[0]} needs the beam search: leave out --decoder greedy",
+                )
+            )
+
+    def _language_model_file(self, shipped: Path | None) -> Path | None:
+        from govor.beam import named_language_model
+
+        if self.no_language_model:
+            return None
+        named = self.language_model
+        found = shipped if named is None else named_language_model(named)
+        if not self.mix:
+            return found
+        from govor.language_model import mixture_file, parse_share
+
+        others = [parse_share(item) for item in self.mix]
+        if found is None:
+            raise ConfigError(tr("--mix без ru.klm: укажите --lm", "--mix without ru.klm: give --lm"))
+        return mixture_file(found, [(named_language_model(path), share) for path, share in others])
 
     def _phrase_decoder(self, path: Path, special: list[str], recognizer: Recognizer) -> Decoder:
         from govor.phrase_list import read_phrases
@@ -82,6 +114,7 @@ class DecoderChoice:
         given = {
             "--lm": self.language_model,
             "--no-lm": self.no_language_model or None,
+            "--mix": self.mix or None,
             "--hotwords": self.hotwords,
             "--hotword-weight": self.hotword_weight,
             "--alternatives": None if self.alternatives == 1 else self.alternatives,

@@ -23,6 +23,7 @@ from govor.cli.options import (
     HotWords,
     HotWordWeight,
     LanguageModel,
+    Mix,
     Model,
     NoLanguageModel,
     Phrases,
@@ -50,6 +51,7 @@ def evaluate(
     decoder: Decoder = DecoderName.auto,
     lm: LanguageModel = None,
     no_lm: NoLanguageModel = False,
+    mix: Mix = None,
     hotwords: HotWords = None,
     hotword_weight: HotWordWeight = None,
     beam_width: BeamWidth = None,
@@ -86,7 +88,18 @@ def evaluate(
         terminal.fail(f"{line.place}: {line.reason}")
     recognizer = load_model(model)
     choice = DecoderChoice(
-        decoder, lm, no_lm, hotwords, hotword_weight, 1, beam_width, alpha, beta, phrases, false_accepts
+        decoder,
+        lm,
+        no_lm,
+        hotwords,
+        hotword_weight,
+        1,
+        beam_width,
+        alpha,
+        beta,
+        phrases,
+        false_accepts,
+        tuple(mix or ()),
     ).decoder(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:
         evaluation = run(utterances, recognizer, choice, update)

@@ -22,6 +22,7 @@ from govor.cli.options import (
     HotWords,
     HotWordWeight,
     LanguageModel,
+    Mix,
     Model,
     NoLanguageModel,
     Phrases,
@@ -90,6 +91,7 @@ def listen(
     decoder: Decoder = DecoderName.auto,
     lm: LanguageModel = None,
     no_lm: NoLanguageModel = False,
+    mix: Mix = None,
     hotwords: HotWords = None,
     hotword_weight: HotWordWeight = None,
     alternatives: Alternatives = 1,
@@ -127,6 +129,7 @@ def listen(
                 beta,
                 phrases,
                 false_accepts,
+                tuple(mix or ()),
             ).decoder(recognizer)
             _, note = recognizer.decoder(choice)
             stream = recognizer.stream(choice, partials=partials, endpoints=live_endpoints(pause))

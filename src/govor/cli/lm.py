@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,8 +78,8 @@ def build(
     quiet: Quiet = False,
 ) -> int:
     """Make a language model."""
+    from govor.language_model import check_threshold, model_from_counts, sentences, write_arpa, write_kenlm
     from govor.language_model import mix as mixed
-    from govor.language_model import model_from_counts, sentences, write_arpa, write_kenlm
     from govor.language_model import prune as pruned
     from govor.language_model.counting import Counter
 
@@ -88,7 +89,10 @@ def build(
         )
     if not 2 <= order <= 3:
         raise ConfigError(tr(f"--order {order}: нужно 2 или 3", f"--order {order}: must be 2 or 3"))
+    if prune is not None:
+        check_threshold(prune)
     others = [_mixture(item) for item in mix or []]
+    _check_writable(output)
     terminal = Terminal(quiet)
     counter = Counter(order)
     with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
@@ -108,7 +112,6 @@ def build(
         model = mixed(model, other, share)
     if others:
         model = pruned(model, prune)
-    output.parent.mkdir(parents=True, exist_ok=True)
     (write_arpa if output.suffix == ".arpa" else write_kenlm)(model, output)
     size = output.stat().st_size / 1e6
     terminal.say(
@@ -145,30 +148,31 @@ def perplexity(
     return ExitCode.FINE
 
 
+def _check_writable(output: Path) -> None:
+    """Refuse before the text is counted what could not be written after it."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+            raise PermissionError(0, tr("нет прав на запись или это папка", "no right to write, or a folder"))
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"{output} не записать ({error.strerror}); назовите другой: --output",
+                f"{output} cannot be written ({error.strerror}); name another: --output",
+            )
+        ) from error
+
+
 def _listed(model: NgramModel) -> str:
     return " + ".join(f"{count}" for count in model.counts)
 
 
 def _mixture(item: str) -> tuple[NgramModel, float]:
-    from govor.beam import SHIPPED_LANGUAGE_MODEL, shipped_language_model
-    from govor.language_model import read_kenlm
+    from govor.beam import named_language_model
+    from govor.language_model import parse_share, read_kenlm
 
-    name, _, share = item.rpartition(":")
-    try:
-        value = float(share)
-    except ValueError:
-        value = -1.0
-    if not name or not 0 < value < 1:
-        raise ConfigError(
-            tr(
-                f"--mix {item}: нужно ФАЙЛ.klm:ДОЛЯ, доля от 0 до 1",
-                f"--mix {item}: give FILE.klm:SHARE, 0 to 1",
-            )
-        )
-    path = Path(name)
-    if name == SHIPPED_LANGUAGE_MODEL and not path.exists():
-        path = shipped_language_model() or path
-    return read_kenlm(path), value
+    path, share = parse_share(item)
+    return read_kenlm(named_language_model(path)), share
 
 
 app.command("build", help=BUILD_HELP)(build)

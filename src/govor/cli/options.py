@@ -61,6 +61,17 @@ NoLanguageModel = Annotated[
     bool,
     typer.Option("--no-lm", rich_help_panel=_BEAM, help=tr("Без языковой модели.", "No language model.")),
 ]
+Mix = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mix",
+        rich_help_panel=_BEAM,
+        help=tr(
+            "Подмешать к языковой модели свою: ФАЙЛ.klm:ДОЛЯ.",
+            "Mix a model of your own into the language model: FILE.klm:SHARE.",
+        ),
+    ),
+]
 HotWords = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from govor.cli.console import ExitCode, Terminal, require
-from govor.cli.options import Decoder, DecoderName, Model, example
+from govor.cli.decoder_choice import DecoderChoice
+from govor.cli.options import Decoder, DecoderName, LanguageModel, Mix, Model, example
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def serve(
     ] = None,
     model: Model = None,
     decoder: Decoder = DecoderName.auto,
+    lm: LanguageModel = None,
+    mix: Mix = None,
     vosk: Annotated[
         int | None,
         typer.Option(
@@ -117,12 +120,14 @@ def serve(
     from govor.server.runner import run_server
     from govor.server.settings import Limits, ServerSettings, num_cores
 
+    choice = DecoderChoice(decoder, lm, mix=tuple(mix or ()))
     settings = ServerSettings(
         host=host,
         port=port,
         token=token,
         model=model,
         decoder=decoder.value,
+        language_model=choice.own_language_model(),
         origins=tuple(origin or ()),
         vosk_port=vosk,
         wyoming_port=wyoming,

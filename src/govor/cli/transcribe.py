@@ -35,6 +35,7 @@ from govor.cli.options import (
     HotWords,
     HotWordWeight,
     LanguageModel,
+    Mix,
     Model,
     NoLanguageModel,
     Phrases,
@@ -149,6 +150,7 @@ def transcribe(
     decoder: Decoder = DecoderName.auto,
     lm: LanguageModel = None,
     no_lm: NoLanguageModel = False,
+    mix: Mix = None,
     hotwords: HotWords = None,
     hotword_weight: HotWordWeight = None,
     alternatives: Alternatives = 1,
@@ -187,6 +189,7 @@ def transcribe(
         beta,
         phrases,
         false_accepts,
+        tuple(mix or ()),
     )
 
     def make_job(recording: Recording) -> Job:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from govor.language_model.arpa import write_arpa
-    from govor.language_model.building import build, model_from_counts
+    from govor.language_model.building import build, check_threshold, model_from_counts
     from govor.language_model.kenlm import read_kenlm, write_kenlm
+    from govor.language_model.mixtures import mixture_file, parse_share
     from govor.language_model.ngrams import NgramModel, Perplexity
     from govor.language_model.pruning import mix, prune
     from govor.language_model.texts import sentences
@@ -18,8 +19,11 @@ __all__ = [
     "NgramModel",
     "Perplexity",
     "build",
+    "check_threshold",
     "mix",
+    "mixture_file",
     "model_from_counts",
+    "parse_share",
     "prune",
     "read_kenlm",
     "read_vocabulary",
@@ -32,8 +36,11 @@ _HOMES = {
     "NgramModel": "ngrams",
     "Perplexity": "ngrams",
     "build": "building",
+    "check_threshold": "building",
     "mix": "pruning",
+    "mixture_file": "mixtures",
     "model_from_counts": "building",
+    "parse_share": "mixtures",
     "prune": "pruning",
     "read_kenlm": "kenlm",
     "read_vocabulary": "vocabulary",

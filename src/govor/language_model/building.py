@@ -38,6 +38,12 @@ def build(
 
 def model_from_counts(counts: Counts, threshold: float = 0.0) -> NgramModel:
     """Smooth and prune. Raises ConfigError if the threshold is out of range."""
+    check_threshold(threshold)
+    return prune(estimate(counts), threshold)
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise ConfigError unless `threshold` is one that pruning can use."""
     if not 0 <= threshold < 1:
         raise ConfigError(
             tr(
@@ -45,4 +51,3 @@ def model_from_counts(counts: Counts, threshold: float = 0.0) -> NgramModel:
                 f"pruning threshold {threshold}: must lie between 0 and 1",
             )
         )
-    return prune(estimate(counts), threshold)

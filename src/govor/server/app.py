@@ -23,7 +23,7 @@ from govor.server.guard import Guard, error_body
 from govor.server.logs import log_event
 from govor.server.pool import FairPool
 from govor.server.settings import ServerSettings
-from govor.server.state import ServerState
+from govor.server.state import ServerState, Wishes
 from govor.server.studio import Studio
 
 STATIC = Path(__file__).parent / "static"
@@ -51,6 +51,13 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     state = ServerState(
         settings, studio.recognizer if studio else base, FairPool(settings.workers), studio=studio
     )
+    if settings.language_model is not None:
+        # What is wrong with it should be said now, not to whoever comes first.
+        try:
+            state.decoder(Wishes())
+        except BaseException:
+            state.pool.close()
+            raise
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

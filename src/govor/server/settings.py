@@ -58,6 +58,8 @@ class ServerSettings:
     model: Path | None = None
     """ONNX model; the shipped one if None."""
     decoder: str = "auto"
+    language_model: Path | None = None
+    """Of the beam search; the shipped one if None."""
     origins: tuple[str, ...] = ()
     """Pages of these origins may use the server as our own does: ``https://example.org``, or the one of a
     browser's extension."""

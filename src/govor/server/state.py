@@ -119,13 +119,14 @@ class ServerState:
             phrases = parse_phrases(wishes.phrases)
             _check_number("phrases, variants", len(phrases), MAX_VARIANTS)
             return PhraseDecoder(phrases, model.alphabet, thresholds=model_thresholds(model.decoding))
-        if name != "greedy" and (wishes.hotwords or wishes.alternatives > 1):
+        own = self.settings.language_model is not None
+        if name != "greedy" and (own or wishes.hotwords or wishes.alternatives > 1):
             try:
                 return self._shared_beam().variant(
                     hotwords=wishes.hotwords, num_alternatives=wishes.alternatives
                 )
             except MissingExtraError:
-                if name == "beam":
+                if own or name == "beam":
                     raise
         with self._lock:
             self.recognizer.decoder(name)
@@ -135,7 +136,7 @@ class ServerState:
         with self._lock:
             # The page may put another model in its place.
             if self._beam is None or self._beam[0] is not self.recognizer:
-                language_model = self.recognizer.shipped_language_model()
+                language_model = self.settings.language_model or self.recognizer.shipped_language_model()
                 self._beam = (self.recognizer, self.recognizer.beam_decoder(language_model))
             return self._beam[1]
 
