@@ -179,7 +179,8 @@ class FileCard {
       this.wave = new Wave(this.sound.peaks, this.sound.duration, (seconds) => this.seek(seconds));
       this.playButton = button(t("play"), () => this.toggle(), "solid small");
       for (const name of ["play", "pause", "ended"]) this.player.addEventListener(name, () => this.follow());
-      tools.append(this.playButton);
+      this.place = make("span", { class: "clock", "aria-hidden": "true" });
+      tools.append(this.playButton, this.place);
       this.element.append(this.wave.element);
     } else {
       this.element.append(make("p", { class: "note" }, t("no_waveform")));
@@ -187,6 +188,7 @@ class FileCard {
     this.editButton = button(t("edit_word"), () => this.list.edit(), "soft small");
     tools.append(this.editButton, this.exports());
     this.element.append(this.list.element, tools);
+    if (this.sound) this.showPlace(0);
     byId("words-help").hidden = false;
     this.showEdit();
   }
@@ -238,7 +240,12 @@ class FileCard {
     cancelAnimationFrame(this.frame);
     const now = this.player.currentTime;
     this.wave.show(now, this.list.light(now));
+    this.showPlace(now);
     if (!this.player.paused) this.frame = requestAnimationFrame(() => this.tick());
+  }
+
+  showPlace(now) {
+    this.place.textContent = `${clock(now)} / ${clock(this.sound.duration)}`;
   }
 
   halt() {
