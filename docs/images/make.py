@@ -1,6 +1,6 @@
 """Take the pictures of web.md: a real server, Chromium, and examples/male.wav for a microphone.
 
-    python docs/images/make.py
+python docs/images/make.py
 """
 
 from __future__ import annotations
