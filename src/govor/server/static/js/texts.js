@@ -221,6 +221,7 @@ export const TEXTS = {
   decoder_greedy: ["без языковой модели", "without a language model"],
   model_title: ["Модель", "Model"],
   model_now: ["Сейчас распознаёт: {name}, {size} МБ", "Recognising now: {name}, {size} MB"],
+  api: ["Для программ", "For programs"],
   version: ["Говор {version}", "Govor {version}"],
   unit_hour: ["ч", "h"],
   unit_minute: ["мин", "min"],
