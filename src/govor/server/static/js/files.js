@@ -1,6 +1,7 @@
 // The tab "files": several recordings at once, each with its progress, words, player and subtitles.
+import { copyText } from "./copy.js";
 import { announce, button, byId, make, progressBar, save, shareField } from "./dom.js";
-import { FORMATS } from "./export.js";
+import { FORMATS, toText } from "./export.js";
 import { clock, number, onLanguage, t } from "./language.js";
 import { connection, isOnline, Unreachable } from "./server.js";
 import { transcribe } from "./transcribe.js";
@@ -195,6 +196,10 @@ class FileCard {
 
   exports() {
     const group = make("div", { class: "row", role: "group", "aria-label": t("export_group", { name: this.file.name }) });
+    const copy = async (event) => {
+      if (await copyText(toText(this.result.segments), event.currentTarget)) this.unsaved = false;
+    };
+    group.append(button(t("copy"), copy, "soft small", { "aria-label": t("copy_text", { name: this.file.name }) }));
     for (const [kind, [type, write]] of Object.entries(FORMATS)) {
       const text = kind.toUpperCase();
       const act = () => {

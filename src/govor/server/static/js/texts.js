@@ -47,6 +47,7 @@ export const TEXTS = {
   pause: ["Пауза", "Pause"],
   resume: ["Продолжить", "Resume"],
   copy: ["Копировать", "Copy"],
+  copy_text: ["Копировать текст {name}", "Copy the text of {name}"],
   copied: ["Скопировано", "Copied"],
   copy_failed: ["Браузер не дал скопировать", "The browser refused to copy"],
   clear: ["Очистить", "Clear"],
