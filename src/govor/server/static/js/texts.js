@@ -224,8 +224,6 @@ export const TEXTS = {
   model_now: ["Сейчас распознаёт: {name}, {size} МБ", "Recognising now: {name}, {size} MB"],
   api: ["Для программ", "For programs"],
   version: ["Говор {version}", "Govor {version}"],
-  unit_hour: ["ч", "h"],
   unit_minute: ["мин", "min"],
   unit_second: ["с", "s"],
-  unit_mb: ["МБ", "MB"],
 };
