@@ -167,6 +167,11 @@ def test_files_are_recognised_played_edited_and_exported(open_page: Open) -> Non
         assert ("-->" in text) == (kind in ("srt", "vtt"))
         assert text.startswith("WEBVTT") == (kind == "vtt")
     assert not asks_before_closing(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card.get_by_role("button", name="Copy the text of male.wav").click()
+    until(page, "document.querySelector('#announcer').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.split() == card.locator(".word").all_inner_texts()
 
 
 def test_the_language_can_be_switched_and_is_remembered(open_page: Open) -> None:

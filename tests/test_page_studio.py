@@ -56,7 +56,7 @@ def test_a_phrase_is_recorded_heard_again_audited_and_deleted(open_page: Open, v
     assert page.inner_text("#prompt") != phrase
     assert page.inner_text("#goal").startswith(f"{len(known) + 1} of 30")
     page.click("#audit")
-    page.wait_for_selector("#audit-report .takes", state="attached")
+    page.wait_for_selector("#audit[aria-disabled=false]")
     assert re.search(f"checked: {len(known) + 1}|of {len(known) + 1}", page.inner_text("#audit-report"))
     page.click("#kept-list summary")
     page.get_by_role("button", name=re.compile("^Listen to")).click()

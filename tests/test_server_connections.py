@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,15 @@ def limited_server(limits: str) -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        yield int(json.loads(process.stderr.readline())["http"].rsplit(":", 1)[1])
+        port = int(json.loads(process.stderr.readline())["http"].rsplit(":", 1)[1])
+        # A full pipe would stop the server.
+        reader = threading.Thread(target=process.stderr.read)
+        reader.start()
+        yield port
     finally:
         process.kill()
         process.wait()
+        reader.join()
         process.stderr.close()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from govor import load_model
 from govor.beam import BeamDecoder
-from govor.errors import GovorError, ModelError
+from govor.errors import GovorError, ModelError, ServerError
 from govor.language_model import build, write_kenlm
 from govor.recognizer import Recognizer
 from govor.server.addresses import client_key
@@ -139,6 +139,16 @@ def test_a_step_that_fails_does_not_take_its_worker_along(pool: FairPool) -> Non
     pool.submit("a", Kind.LIVE, fail)
     pool.submit("b", Kind.LIVE, work)
     assert done.wait(60)
+
+
+def test_work_in_a_turn_gives_its_result_or_its_error_and_ends_with_the_pool(pool: FairPool) -> None:
+    assert pool.run("a", Kind.UPLOAD, lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        pool.run("a", Kind.UPLOAD, lambda: 1 // 0)
+    assert pool.run("a", Kind.UPLOAD, lambda: "still there") == "still there"
+    pool.close()
+    with pytest.raises(ServerError):
+        pool.run("a", Kind.UPLOAD, lambda: 42)
 
 
 def test_idle_flows_are_forgotten(pool: FairPool) -> None:

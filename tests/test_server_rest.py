@@ -171,6 +171,14 @@ def test_a_form_without_a_file_and_no_form_at_all_are_refused(server: RunningSer
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
 
 
+def test_a_wrong_path_and_a_wrong_method_are_told_apart(server: RunningServer) -> None:
+    nowhere = httpx.post(f"{server.http}/v1/audio/translations", files={"file": b"x"})
+    assert (nowhere.status_code, "/docs" in nowhere.json()["error"]["message"]) == (404, True)
+    answer = httpx.get(f"{server.http}/v1/audio/transcriptions")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert httpx.delete(f"{server.http}/v1/voice/adaptation/x").status_code == 404
+
+
 def test_messages_come_in_the_language_of_the_browser(server: RunningServer) -> None:
     url = f"{server.http}/v1/audio/transcriptions"
     answers = [

@@ -348,6 +348,26 @@ def test_vosk_reset_gives_the_result_and_begins_anew(server: RunningServer) -> N
     assert answers[2:] == [{"partial": ""}, {"text": ""}]
 
 
+def test_vosk_takes_the_same_config_before_every_utterance_but_no_other(server: RunningServer) -> None:
+    async def run() -> tuple[list[Any], int | None]:
+        config = '{"config": {"sample_rate": 16000, "words": false}}'
+        answers = []
+        async with dial(server.vosk) as socket:
+            for _ in range(2):
+                await socket.send(config)
+                for message in (pcm(MALE)[0], '{"reset": 1}'):
+                    await socket.send(message)
+                    answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+            await socket.send(config.replace("16000", "8000"))
+            with pytest.raises(websockets.ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), PATIENCE)
+            return answers, socket.close_code
+
+    answers, code = asyncio.run(run())
+    assert answers[1]["text"] and answers[3]["text"]
+    assert code == 1007
+
+
 def test_vosk_eof_without_sound_gives_an_empty_text(server: RunningServer) -> None:
     assert vosk_talk(server, None, b"", '{"eof" : 1}') == [{"text": ""}]
 

@@ -60,7 +60,7 @@ class DownloadError(GovorError, OSError):
 
 
 class ServerError(GovorError, OSError):
-    """The server cannot start: a port is taken or not permitted."""
+    """The server cannot start, as when a port is taken or not permitted, or has stopped."""
 
     __str__ = GovorError.__str__
 

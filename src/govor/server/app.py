@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 
 from govor import __version__
@@ -104,8 +105,27 @@ def _open_paths() -> frozenset[str]:
 
 
 async def _http_error(request: Request, error: Any) -> JSONResponse:
-    detail = error.detail if isinstance(error.detail, str) else str(error.detail)
-    return JSONResponse(error_body(detail, error.status_code), error.status_code, error.headers)
+    if error.status_code in (404, 405):
+        return _nothing_there(request)
+    return JSONResponse(error_body(str(error.detail), error.status_code), error.status_code, error.headers)
+
+
+def _nothing_there(request: Request) -> JSONResponse:
+    """Tell a wrong path from a wrong method: what no route takes ends up at the page, which knows neither."""
+    method, path = request.method, request.scope["path"]
+    asked = {name: {**request.scope, "method": name} for name in ("GET", "POST", "PUT", "DELETE")}
+    routes = [route for router in _ROUTERS for route in router.routes]
+    allowed = [
+        name
+        for name, scope in asked.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+    if allowed:
+        listed = ", ".join(allowed)
+        message = tr(f"{path}: нужен {listed}, а не {method}", f"{path} takes {listed}, not {method}")
+        return JSONResponse(error_body(message, 405), 405, {"allow": listed})
+    message = tr(f"{path}: здесь ничего нет; что есть, сказано в /docs", f"nothing at {path}; see /docs")
+    return JSONResponse(error_body(message, 404), 404)
 
 
 async def _validation_error(request: Request, error: Any) -> JSONResponse:

@@ -1,8 +1,9 @@
-"""``/docs``: the interface as a page without scripts and without anything from elsewhere."""
+"""``/docs``: the interface as a page in the style of ours, without anything from elsewhere."""
 
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import Any
 
@@ -32,21 +33,27 @@ def docs_html(schema: dict[str, Any]) -> str:
         if method in item
     ]
     sockets = tr(
-        'WebSocket: <code>/v1/stream</code> (<a href="/asyncapi.yaml">AsyncAPI</a>), <code>/vosk</code>.',
-        'WebSockets: <code>/v1/stream</code> (<a href="/asyncapi.yaml">AsyncAPI</a>), <code>/vosk</code>.',
+        'WebSocket: <code>/v1/stream</code> (<a href="asyncapi.yaml">AsyncAPI</a>), <code>/vosk</code>.',
+        'WebSockets: <code>/v1/stream</code> (<a href="asyncapi.yaml">AsyncAPI</a>), <code>/vosk</code>.',
     )
     return f"""<!doctype html>
 <html lang="{tr("ru", "en")}">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<link rel="icon" href="favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="style.css">
+<link rel="stylesheet" href="panels.css">
+<script src="js/theme.js"></script>
 <title>{escape(info["title"])} {escape(info["version"])}: API</title>
 </head>
 <body>
-<h1>{escape(info["title"])} {escape(info["version"])}</h1>
-<p>{escape(info.get("summary", ""))}. <a href="/openapi.json">OpenAPI</a>. {sockets}</p>
+<main class="api prose">
+<h1>{escape(info["title"])} {escape(info["version"])}: API</h1>
+<p>{escape(info.get("summary", ""))}. <a href="openapi.json">OpenAPI</a>. {sockets}</p>
 {"".join(sections)}
+</main>
 </body>
 </html>
 """
@@ -60,17 +67,22 @@ def _operation(path: str, method: str, row: dict[str, Any], schema: dict[str, An
     for kind, content in row.get("requestBody", {}).get("content", {}).items():
         body = _resolved(content.get("schema", {}), schema)
         required = body.get("required", [])
-        fields.append(f"<dt>{escape(kind)}</dt><dd></dd>")
+        fields.append(f"<dt>{escape(kind)}</dt><dd>{tr('поля:', 'fields:')}</dd>")
         fields += [
             _field(name, _resolved(value, schema), name in required)
             for name, value in body.get("properties", {}).items()
         ]
     listed = f"<dl>{''.join(fields)}</dl>" if fields else ""
     return (
-        f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>"
-        f"<p><strong>{escape(row.get('summary', ''))}.</strong> {escape(row.get('description', ''))}</p>"
+        f'<section class="card"><h2><code>{method.upper()} {escape(path)}</code></h2>'
+        f"<p><strong>{escape(row.get('summary', ''))}.</strong> {_text(row.get('description', ''))}</p>"
         f"{listed}</section>\n"
     )
+
+
+def _text(description: str) -> str:
+    """Return a docstring as HTML, ``code`` as code."""
+    return re.sub(r"``(.+?)``", r"<code>\1</code>", escape(description))
 
 
 def _field(name: str, schema: dict[str, Any], required: bool) -> str:

@@ -7,17 +7,25 @@ SIGCOMM 1996). Streams of a client take turns; its uploads are done in their ord
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+from govor.errors import ServerError
+from govor.language import tr
 
 Step: TypeAlias = Callable[[float], bool]
 """Do a piece of work, told how many seconds it waited; true: there is more to do."""
+
+T = TypeVar("T")
+_LOOK_SECONDS = 0.5
 
 
 class Kind(Enum):
@@ -72,6 +80,28 @@ class FairPool:
                 flow.used = max(flow.used, self._clock)
             flow.waiting.append((step, time.monotonic()))
             self._changed.notify()
+
+    def run(self, client: str, kind: Kind, work: Callable[[], T]) -> T:
+        """Do a piece of work in the client's turn and return what comes of it; never in the event loop.
+
+        Raises what the work raises, ServerError if the pool is closed before its turn comes.
+        """
+        done: Future[T] = Future()
+        context = contextvars.copy_context()
+
+        def step(waited: float) -> bool:
+            try:
+                done.set_result(context.run(work))
+            # It is for the thread that waits to see to it, whatever it is.
+            except BaseException as error:
+                done.set_exception(error)
+            return False
+
+        self.submit(client, kind, step)
+        while not wait([done], _LOOK_SECONDS).done:
+            if self._closed:
+                raise ServerError(tr("сервер остановлен", "the server has stopped"))
+        return done.result()
 
     @property
     def num_waiting(self) -> int:

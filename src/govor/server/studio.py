@@ -84,15 +84,15 @@ class Studio:
             "uses": self.uses,
         }
 
-    def audit(self, recognize: Callable[[Utterance], str] | None = None) -> dict[str, Any]:
-        """Look the recordings over, also by what the present model hears in them, as JSON.
+    def audit(self, recognize: Callable[[Utterance], str]) -> dict[str, Any]:
+        """Look the recordings over, also by what a model hears in them, as JSON.
 
         Raises GovorError if somebody has just asked for the same.
         """
         if not self._auditing.acquire(blocking=False):
             raise GovorError(tr("проверка уже идёт", "a check is running already"))
         try:
-            found = self.corpus.audit(recognize or self._hear, lambda done: None)
+            found = self.corpus.audit(recognize, lambda done: None)
         finally:
             self._auditing.release()
         suspects = {
@@ -119,7 +119,8 @@ class Studio:
         self.job.stop()
         self.corpus.close()
 
-    def _hear(self, utterance: Utterance) -> str:
+    def hear(self, utterance: Utterance) -> str:
+        """Return what the present model makes of a recording."""
         assert utterance.audio_filepath is not None
         return self.recognizer.transcribe(utterance.audio_filepath).text
 

@@ -19,8 +19,9 @@ from govor.errors import GovorError
 from govor.language import tr
 from govor.onnx_model import read_model_bytes
 from govor.server.guard import error_body
+from govor.server.pool import Kind
 from govor.server.settings import num_cores
-from govor.server.state import state_of
+from govor.server.state import client_of, state_of
 from govor.server.studio import Studio
 from govor.server.studio_about import measure_speed, model_card
 from govor.server.studio_corpus import LONGEST_SECONDS, SAMPLE_RATE, Judged, judge
@@ -145,9 +146,10 @@ def delete_recording(studio: TheStudio, submission: str, name: str) -> dict[str,
 
 
 @router.post("/v1/voice/audit", summary="Look all recordings over")
-def audit_recordings(studio: TheStudio) -> dict[str, Any]:
+def audit_recordings(request: Request, studio: TheStudio) -> dict[str, Any]:
     """Return totals, medians and the recordings that deserve another listen."""
-    return studio.audit()
+    pool, client = state_of(request).pool, client_of(request.scope)
+    return studio.audit(lambda item: pool.run(client, Kind.UPLOAD, lambda: studio.hear(item)))
 
 
 @router.get("/v1/voice/adaptation", summary="How far the adaptation is")
@@ -203,7 +205,11 @@ def show_speed(request: Request) -> dict[str, Any]:
     if not _measuring.acquire(blocking=False):
         raise GovorError(tr("измерение уже идёт", "a measurement is running already"))
     try:
-        speed = measure_speed(state.recognizer, state.settings.decoder)
+        speed = state.pool.run(
+            client_of(request.scope),
+            Kind.UPLOAD,
+            lambda: measure_speed(state.recognizer, state.settings.decoder),
+        )
     finally:
         _measuring.release()
     return {

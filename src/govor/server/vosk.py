@@ -153,8 +153,6 @@ class _Conversation:
     def _configure(self, config: Any) -> None:
         if not isinstance(config, dict):
             raise ConfigError(tr("config должен быть объектом", "config must be an object"))
-        if self._session is not None:
-            raise ConfigError(tr("config пришёл после звука", "config came after sound"))
         rate = _number(config, "sample_rate", 16000)
         self._words = bool(config.get("words", True))
         self._alternatives = _number(config, "max_alternatives", 0)
@@ -167,7 +165,11 @@ class _Conversation:
             phrases=tuple(phrase for phrase in phrases if phrase.strip() not in ("", _UNKNOWN)),
             alternatives=max(1, self._alternatives),
         )
-        self._config = StreamConfig(rate, wishes)
+        wanted = StreamConfig(rate, wishes)
+        # Some clients send theirs before every utterance.
+        if self._session is not None and wanted != self._config:
+            raise ConfigError(tr("другой config пришёл после звука", "another config came after sound"))
+        self._config = wanted
 
     def _result(self, finals: list[Segment]) -> str:
         """Return the one result for all utterances that ended with this message."""

@@ -1,15 +1,13 @@
 """The Wyoming protocol of Home Assistant: a line of JSON, then data and sound, over TCP.
 
 Each connection may ask what there is (describe), and have commands recognised: transcribe, audio-start,
-audio-chunk, …, audio-stop, and gets a transcript. Events are read here rather than by the wyoming package,
-which believes any length it is told.
+audio-chunk, …, audio-stop, and gets a transcript.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 from typing import Any
 
@@ -30,18 +28,12 @@ from govor.server.logs import log_event
 from govor.server.pool import Kind
 from govor.server.state import ServerState, Wishes
 from govor.server.uploads import UploadJob
+from govor.server.wyoming_events import MAX_HEADER, ProtocolError, read_event, write_event
 
-_MAX_HEADER = 64 * 1024
-_MAX_DATA = 256 * 1024
-_MAX_PAYLOAD = 1024 * 1024
 # A command, not a lecture: five minutes at 16 kHz.
 _MAX_BYTES = 10_000_000
 _SITE = "https://github.com/"
 _WIDTHS: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 4: np.dtype("<i4")}
-
-
-class ProtocolError(GovorError):
-    """The client does not speak Wyoming."""
 
 
 class WyomingServer:
@@ -55,7 +47,7 @@ class WyomingServer:
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to serve."""
-        self._server = await asyncio.start_server(self._connected, sock=listener, limit=_MAX_HEADER)
+        self._server = await asyncio.start_server(self._connected, sock=listener, limit=MAX_HEADER)
 
     @property
     def num_busy(self) -> int:
@@ -94,7 +86,7 @@ class WyomingServer:
             log_event("wyoming_refused", client=address, reason=str(error))
             self._state.metrics.refused.labels("wyoming").inc()
             with contextlib.suppress(OSError):
-                await _write(writer, Event("error", {"text": str(error), "code": type(error).__name__}))
+                await write_event(writer, Event("error", {"text": str(error), "code": type(error).__name__}))
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             # The client has gone, or says nothing any more.
             pass
@@ -134,9 +126,9 @@ class _Conversation:
         while (event := await asyncio.wait_for(read_event(self._reader), limits.idle_seconds)) is not None:
             data = event.data or {}
             if event.type == "describe":
-                await _write(self._writer, self._info().event())
+                await write_event(self._writer, self._info().event())
             elif event.type == "ping":
-                await _write(self._writer, Pong(text=data.get("text")).event())
+                await write_event(self._writer, Pong(text=data.get("text")).event())
             elif event.type == "transcribe":
                 self._wishes = _wishes(data)
             elif event.type == "audio-start":
@@ -147,7 +139,7 @@ class _Conversation:
                 self._format = _format(data)
                 self._take(event.payload or b"")
             elif event.type == "audio-stop":
-                await _write(self._writer, Transcript(await self._recognise(), language="ru").event())
+                await write_event(self._writer, Transcript(await self._recognise(), language="ru").event())
                 self._sound.clear()
                 self.is_busy = False
             # Whatever else there is belongs to services that we have not announced.
@@ -207,43 +199,6 @@ class _Conversation:
             models=[model],
         )
         return Info(asr=[program])
-
-
-async def read_event(reader: asyncio.StreamReader) -> Event | None:
-    """Read one event; None at the end. Raises ProtocolError for what is no event or too large."""
-    try:
-        line = await reader.readline()
-    except ValueError as error:
-        raise ProtocolError(tr("строка заголовка слишком длинна", "the header line is too long")) from error
-    if not line:
-        return None
-    try:
-        header = json.loads(line)
-        kind = header["type"]
-        sizes = [header.get(name) or 0 for name in ("data_length", "payload_length")]
-        data = header.get("data") or {}
-        if not isinstance(kind, str) or not isinstance(data, dict):
-            raise TypeError
-        _check_size(sizes[0], _MAX_DATA)
-        _check_size(sizes[1], _MAX_PAYLOAD)
-        if sizes[0]:
-            data = {**data, **json.loads(await reader.readexactly(sizes[0]))}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ProtocolError(tr("это не событие Wyoming", "this is no Wyoming event")) from error
-    payload = await reader.readexactly(sizes[1]) if sizes[1] else None
-    return Event(kind, data, payload)
-
-
-def _check_size(size: Any, limit: int) -> None:
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limit:
-        raise ProtocolError(tr(f"длина {size}: до {limit}", f"length {size}: up to {limit}"))
-
-
-async def _write(writer: asyncio.StreamWriter, event: Event) -> None:
-    data = json.dumps(event.data or {}, ensure_ascii=False).encode()
-    header = {"type": event.type, "version": "1.5.3", "data_length": len(data)}
-    writer.write(json.dumps(header).encode() + b"\n" + data)
-    await asyncio.wait_for(writer.drain(), 30)
 
 
 def _format(data: dict[str, Any]) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 import { button, byId, make } from "./dom.js";
 import { language, number, onLanguage, plural, t } from "./language.js";
 import { render } from "./markdown.js";
-import { getJson, sendJson } from "./server.js";
+import { getJson, sendJson, token } from "./server.js";
 import { isOpen, onOpen } from "./tabs.js";
 
 let about = null;
@@ -76,6 +76,8 @@ function draw() {
   card.append(make("p", {}, t("model_now", { name: about.model.name, size: number(about.model.bytes / 1e6, 1) })));
   if (about.card) card.append(...render(about.card));
   const footer = make("p", { class: "note" }, `${t("version", { version: about.version })} · ${about.system}`);
+  // A link cannot show the token.
+  if (!token()) footer.append(" · ", make("a", { href: "docs" }, t("api")));
   byId("about").replaceChildren(speedCard(), card, footer);
   if (focused) byId(focused)?.focus();
 }

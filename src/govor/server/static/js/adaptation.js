@@ -160,7 +160,7 @@ function errorTable(figures) {
   });
   const caption = make("caption", {}, t("table_caption"));
   const table = make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...rows));
-  return make("div", { class: "table" }, table);
+  return scrollable(table, "table_caption");
 }
 
 function change(before, after) {
@@ -182,8 +182,11 @@ function exampleTable(figures) {
   );
   const caption = make("caption", {}, t("examples_caption"));
   const table = make("table", {}, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
-  return make("div", { class: "table", tabindex: 0, role: "group", "aria-label": t("examples_caption") }, table);
+  return scrollable(table, "examples_caption");
 }
+
+/** A narrow window scrolls the table, by keyboard too. */
+const scrollable = (table, name) => make("div", { class: "table", tabindex: 0, role: "group", "aria-label": t(name) }, table);
 
 /** The heard words, those that do not belong to a longest common subsequence with the said ones struck out. */
 function marked(said, heard) {

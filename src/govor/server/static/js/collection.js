@@ -135,6 +135,7 @@ export class CollectionCard {
       this.row(one, make("span", { class: "time" }, t(`suspect_${one.kind}`, { note: one.note || "—" }))),
     );
     announce(verdict.textContent);
-    this.report.replaceChildren(verdict, make("p", { class: "note" }, levels), make("ul", { class: "takes" }, ...rows));
+    this.report.replaceChildren(verdict, make("p", { class: "note" }, levels));
+    if (rows.length) this.report.append(make("ul", { class: "takes" }, ...rows));
   }
 }

@@ -4,12 +4,12 @@ const LINE = 42;
 const LONGEST_SECONDS = 6;
 const LONGEST_GAP = 1.5;
 
-export const segmentText = (segment) => segment.words.map((word) => word.text).filter(Boolean).join(" ") || segment.text || "";
+const segmentText = (segment) => segment.words.map((word) => word.text).filter(Boolean).join(" ") || segment.text || "";
 
 export const toText = (segments) => `${segments.map(segmentText).filter(Boolean).join("\n")}\n`;
 
 /** Subtitles: at most two lines of 42 characters and six seconds each. */
-export function cues(segments) {
+function cues(segments) {
   const found = [];
   for (const segment of segments) {
     const words = segment.words.filter((word) => word.text);
@@ -49,12 +49,12 @@ function timestamp(seconds, separator) {
   return `${whole}${separator}${String(ms % 1000).padStart(3, "0")}`;
 }
 
-export const toSrt = (segments) =>
+const toSrt = (segments) =>
   cues(segments)
     .map((cue, index) => `${index + 1}\n${timestamp(cue.start, ",")} --> ${timestamp(cue.end, ",")}\n${cue.text}\n`)
     .join("\n");
 
-export const toVtt = (segments) =>
+const toVtt = (segments) =>
   `WEBVTT\n\n${cues(segments)
     .map((cue) => `${timestamp(cue.start, ".")} --> ${timestamp(cue.end, ".")}\n${cue.text}\n`)
     .join("\n")}`;
@@ -62,7 +62,7 @@ export const toVtt = (segments) =>
 const round = (value) => Math.round((value ?? 0) * 1000) / 1000;
 
 /** The same layout as `govor transcribe --format jsonl`, indented. */
-export const toJson = (segments, name, duration) =>
+const toJson = (segments, name, duration) =>
   `${JSON.stringify(
     {
       audio_filepath: name,

@@ -1,6 +1,7 @@
 // The tab "files": several recordings at once, each with its progress, words, player and subtitles.
+import { copyText } from "./copy.js";
 import { announce, button, byId, make, progressBar, save, shareField } from "./dom.js";
-import { FORMATS } from "./export.js";
+import { FORMATS, toText } from "./export.js";
 import { clock, number, onLanguage, t } from "./language.js";
 import { connection, isOnline, Unreachable } from "./server.js";
 import { transcribe } from "./transcribe.js";
@@ -179,7 +180,8 @@ class FileCard {
       this.wave = new Wave(this.sound.peaks, this.sound.duration, (seconds) => this.seek(seconds));
       this.playButton = button(t("play"), () => this.toggle(), "solid small");
       for (const name of ["play", "pause", "ended"]) this.player.addEventListener(name, () => this.follow());
-      tools.append(this.playButton);
+      this.place = make("span", { class: "clock", "aria-hidden": "true" });
+      tools.append(this.playButton, this.place);
       this.element.append(this.wave.element);
     } else {
       this.element.append(make("p", { class: "note" }, t("no_waveform")));
@@ -187,12 +189,17 @@ class FileCard {
     this.editButton = button(t("edit_word"), () => this.list.edit(), "soft small");
     tools.append(this.editButton, this.exports());
     this.element.append(this.list.element, tools);
+    if (this.sound) this.showPlace(0);
     byId("words-help").hidden = false;
     this.showEdit();
   }
 
   exports() {
     const group = make("div", { class: "row", role: "group", "aria-label": t("export_group", { name: this.file.name }) });
+    const copy = async (event) => {
+      if (await copyText(toText(this.result.segments), event.currentTarget)) this.unsaved = false;
+    };
+    group.append(button(t("copy"), copy, "soft small", { "aria-label": t("copy_text", { name: this.file.name }) }));
     for (const [kind, [type, write]] of Object.entries(FORMATS)) {
       const text = kind.toUpperCase();
       const act = () => {
@@ -238,7 +245,12 @@ class FileCard {
     cancelAnimationFrame(this.frame);
     const now = this.player.currentTime;
     this.wave.show(now, this.list.light(now));
+    this.showPlace(now);
     if (!this.player.paused) this.frame = requestAnimationFrame(() => this.tick());
+  }
+
+  showPlace(now) {
+    this.place.textContent = `${clock(now)} / ${clock(this.sound.duration)}`;
   }
 
   halt() {

@@ -1,5 +1,6 @@
 // The tab "speak": live text while you talk.
 import { Capture, levelDb, MicrophoneError, showLevel } from "./capture.js";
+import { copyText } from "./copy.js";
 import { announce, button, byId, disable, isDisabled, make, save, shareField } from "./dom.js";
 import { FORMATS, toText } from "./export.js";
 import { clock, number, onLanguage, t } from "./language.js";
@@ -232,23 +233,8 @@ function showActions() {
   group.replaceChildren(button(t("copy"), copy, "soft small", { ...off, id: "talk-copy" }), ...downloads, last);
 }
 
-async function copy() {
-  try {
-    await navigator.clipboard.writeText(toText(segments));
-    unsaved = false;
-    flash("copied");
-  } catch {
-    flash("copy_failed");
-  }
-}
-
-function flash(name) {
-  const pressed = byId("talk-copy");
-  pressed.textContent = t(name);
-  announce(t(name));
-  setTimeout(() => {
-    pressed.textContent = t("copy");
-  }, 2000);
+async function copy(event) {
+  if (await copyText(toText(segments), event.currentTarget)) unsaved = false;
 }
 
 function download(kind) {

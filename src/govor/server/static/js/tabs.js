@@ -10,7 +10,7 @@ export const onOpen = (name, action) => {
 
 export const isOpen = (name) => !byId(`panel-${name}`).hidden;
 
-export function openTab(name) {
+function openTab(name) {
   for (const one of NAMES) {
     const tab = byId(`tab-${one}`);
     tab.setAttribute("aria-selected", one === name);

@@ -47,6 +47,7 @@ export const TEXTS = {
   pause: ["Пауза", "Pause"],
   resume: ["Продолжить", "Resume"],
   copy: ["Копировать", "Copy"],
+  copy_text: ["Копировать текст {name}", "Copy the text of {name}"],
   copied: ["Скопировано", "Copied"],
   copy_failed: ["Браузер не дал скопировать", "The browser refused to copy"],
   clear: ["Очистить", "Clear"],
@@ -221,9 +222,8 @@ export const TEXTS = {
   decoder_greedy: ["без языковой модели", "without a language model"],
   model_title: ["Модель", "Model"],
   model_now: ["Сейчас распознаёт: {name}, {size} МБ", "Recognising now: {name}, {size} MB"],
+  api: ["Для программ", "For programs"],
   version: ["Говор {version}", "Govor {version}"],
-  unit_hour: ["ч", "h"],
   unit_minute: ["мин", "min"],
   unit_second: ["с", "s"],
-  unit_mb: ["МБ", "MB"],
 };

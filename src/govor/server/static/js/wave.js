@@ -1,4 +1,4 @@
-// A recording as a picture of its loudness: click or use the arrows to go anywhere.
+// A recording as a picture of its loudness: click, drag or use the arrows to go anywhere.
 import { make } from "./dom.js";
 import { clock, onLanguage, t } from "./language.js";
 
@@ -47,9 +47,17 @@ export class Wave {
     );
     this.label();
     onLanguage(() => this.label());
-    this.element.addEventListener("pointerdown", (event) => {
+    const seekTo = (event) => {
       const box = this.element.getBoundingClientRect();
-      seek(((event.clientX - box.left) / box.width) * duration);
+      const share = (event.clientX - box.left) / box.width;
+      seek(Math.max(0, Math.min(1, share)) * duration);
+    };
+    this.element.addEventListener("pointerdown", (event) => {
+      this.element.setPointerCapture(event.pointerId);
+      seekTo(event);
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      if (this.element.hasPointerCapture(event.pointerId)) seekTo(event);
     });
     this.element.addEventListener("keydown", (event) => {
       const moves = {
