@@ -99,8 +99,15 @@ class NetworkConfig(_Frozen):
 
 NETWORK_PRESETS: dict[str, NetworkConfig] = {
     "seed": NetworkConfig(),
+    # That of the shipped model, so that a training may begin with it: --init small.
     "small": NetworkConfig(
-        conv_channels=128, stride=3, hidden_size=192, num_layers=3, layer_norm=True, dropout=0.15
+        conv_channels=160,
+        stride=3,
+        hidden_size=288,
+        num_layers=3,
+        layer_norm=True,
+        dropout=0.1,
+        search_output=True,
     ),
 }
 
