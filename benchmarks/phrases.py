@@ -60,7 +60,7 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
     lengths = np.array([len(text) for text in texts]) + EXTRA_LETTERS
     rows = []
     for utterance in utterances:
-        (log_probs,) = recognizer.model.log_probs([load_features(utterance.features)])
+        (log_probs,) = recognizer.model.for_search().log_probs([load_features(utterance.features)])
         scores = decoder.tree.scores(log_probs)
         garbage = log_probs.max(axis=1).sum(dtype=np.float64)
         own = texts.index(normalize(utterance.text))
@@ -89,7 +89,7 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
         own = place.get(normalize(utterance.text))
         if own is None:
             continue
-        (log_probs,) = recognizer.model.log_probs([load_features(utterance.features)])
+        (log_probs,) = recognizer.model.for_search().log_probs([load_features(utterance.features)])
         inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
         right = inside.phrase.text == normalize(utterance.text)
         rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
@@ -107,7 +107,7 @@ def commands(recognizer: Recognizer) -> None:
 
     def listen(sound: NDArray[np.float32], rate: int) -> tuple[str, float]:
         samples = from_array(sound, rate, config.sample_rate).samples
-        (log_probs,) = recognizer.model.log_probs([extract(samples, config).values])
+        (log_probs,) = recognizer.model.for_search().log_probs([extract(samples, config).values])
         match = decoder.match(log_probs)
         return match.phrase.text, match.ratio
 
@@ -155,7 +155,7 @@ def others(recognizer: Recognizer, source: Path) -> None:
             if telephone:
                 variation = replace(draw_variation(rng), telephone=True)
                 samples = vary(samples, config.sample_rate, config.sample_rate, variation)
-            (log_probs,) = recognizer.model.log_probs([extract(samples, config).values])
+            (log_probs,) = recognizer.model.for_search().log_probs([extract(samples, config).values])
             match = decoder.match(log_probs)
             ratios.append(match.ratio)
             lengths.append(len(match.phrase.text))

@@ -27,7 +27,7 @@ from govor.confidence import (
     word_features,
 )
 from govor.config import AugmentConfig
-from govor.decoding import Decoder, align, words_of
+from govor.decoding import Decoder, align, reads_search_output, words_of
 from govor.features import load_features
 from govor.manifest import Utterance, read_manifest
 from govor.onnx_metadata import update_decoding
@@ -194,7 +194,8 @@ def thresholds(
     rng = np.random.default_rng(seed)
     utterances = [utterance for utterance, _ in plain]
     distorted = [
-        heard(recognizer.model, utterances, each, seed + number) for number, each in enumerate(DISTORTIONS, 1)
+        heard(recognizer.model.for_search(), utterances, each, seed + number)
+        for number, each in enumerate(DISTORTIONS, 1)
     ]
     alphabet = recognizer.model.alphabet
     judged = judged_phrases(fragments(plain, distorted, alphabet, rng), alphabet, rng)
@@ -235,7 +236,7 @@ def calibrate(
 ) -> dict[str, Any]:
     """Fit everything, print the figures, and return the entries of the model's ``decoding``."""
     utterances = [each for manifest in manifests for each in features_of(manifest)]
-    trials = heard(recognizer.model, utterances)
+    searched = heard(recognizer.model.for_search(), utterances)
     table = {}
     for name in decoders:
         own = recognizer.beam_decoder(language_model) if name == "beam" and language_model else name
@@ -243,9 +244,8 @@ def calibrate(
         if note:
             print(note)
             continue
-        model = recognizer.model_for(decode)
-        own_trials = trials if model is recognizer.model else heard(model, utterances)
-        features, correct, speakers = judged_words(own_trials, decode)
+        trials = searched if reads_search_output(decode) else heard(recognizer.model, utterances)
+        features, correct, speakers = judged_words(trials, decode)
         table[name] = fit_calibration(features, correct).to_json()
         raw = np.exp(features[:, 0])
         fitted = cross_validated(features, correct, speakers)
@@ -255,7 +255,7 @@ def calibrate(
             f"ECE raw {before:.4f}, calibrated {after:.4f}",
             flush=True,
         )
-    found, clarities = thresholds(recognizer, trials)
+    found, clarities = thresholds(recognizer, searched)
     for doubt, listed, other in clarities:
         print(f"doubt {doubt:.2f}: 50 phrases, 3 % asked: in-list {listed:.3f}, false {other:.4f}")
     for size, rows in zip(found.list_sizes, found.values, strict=True):

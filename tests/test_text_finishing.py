@@ -82,11 +82,34 @@ def test_numbers_out_of_range_are_refused(number: int) -> None:
         ("двадцать один день", "21 день"),
         ("четвертая елка", "4-я ёлка"),
         ("все небо", "Все небо"),
+        ("ноль целых пять десятых", "0,5"),
+        ("одна целая и двадцать одна сотая процента", "1,21 процента"),
+        ("число пи три целых сто сорок одна тысячная", "Число пи 3,141"),
+        ("две целых пять сотых", "2,05"),
+        ("пять десятых", "5 десятых"),
+        ("пять целых яблок", "5 целых яблок"),
+        ("три целых пятьдесят десятых", "3 целых 50 десятых"),
         ("", ""),
     ],
 )
 def test_texts_are_finished_as_people_write(spoken: str, finished: str) -> None:
     assert finish(spoken) == finished
+
+
+@given(st.integers(0, MAX_NUMBER), st.integers(1, 3), st.data())
+def test_a_decimal_comes_back_from_its_words(whole: int, places: int, data: st.DataObject) -> None:
+    part = data.draw(st.integers(0, 10**places - 1))
+    written = f"{whole},{part:0{places}d}"
+    assert words_to_digits(digits_to_words(written)) == written
+    assert digits_to_words(written.replace(",", ".")) == digits_to_words(written)
+
+
+def test_decimals_are_said_in_good_russian_and_dates_are_none() -> None:
+    assert digits_to_words("21,1 и 0.5") == "двадцать одна целая одна десятая и ноль целых пять десятых"
+    assert digits_to_words("2,02, 1012,3") == "две целых две сотых, тысяча двенадцать целых три десятых"
+    assert digits_to_words("31.12.2026") == "тридцать один.двенадцать.две тысячи двадцать шесть"
+    with pytest.raises(ValueError, match="1000000000"):
+        digits_to_words("1000000000,5")
 
 
 def test_digits_in_a_text_are_said_with_leading_zeros_and_cases() -> None:

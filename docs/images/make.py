@@ -15,8 +15,8 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from page_world import CHROMIUM, EXAMPLES, Server, browser_arguments, until, write_microphone  # noqa: E402
-from test_page_studio import speak_phrases  # noqa: E402
+from page_world import CHROMIUM, EXAMPLES, Server, browser_arguments, until, write_microphone
+from test_page_studio import speak_phrases
 
 SIZE = {"width": 1000, "height": 640}
 

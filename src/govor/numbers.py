@@ -1,4 +1,4 @@
-"""Russian numbers: digits to words and back, 0 to 999,999,999, with ordinals in the common cases."""
+"""Russian numbers: digits to words and back, 0 to 999,999,999, ordinals in the common cases, decimals."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ _CASES = {
 _DIGITS = re.compile(rf"(?<![\w])(\d+(?:[\u00a0\u202f]\d{{3}})*)(?:-({'|'.join(_CASES)})(?!\w))?(?!\d)")
 
 
+# 0,5 is «ноль целых пять десятых». Dates and versions, with two points, are none.
+_DECIMAL = re.compile(r"(?<![\w.,])(\d+)[.,](\d{1,3})(?![\w]|[.,]\d)")
+_WHOLE = ("целая", "целых")
+_PARTS = {1: ("десятая", "десятых"), 2: ("сотая", "сотых"), 3: ("тысячная", "тысячных")}
+_ALL_PARTS = {form for forms in _PARTS.values() for form in forms if form.endswith("х")}
+
+
 def number_in_words(number: int) -> str:
     """Say a number in the nominative: 25 is ``двадцать пять``, 2001 ``две тысячи один``.
 
@@ -75,6 +82,21 @@ def number_in_words(number: int) -> str:
             words += [] if count == 1 else _below_thousand(count, feminine=scale == 1000)
             words.append(forms[_plural(count)])
     return " ".join(words + _below_thousand(number % 1000))
+
+
+def decimal_in_words(whole: int, part: int, places: int) -> str:
+    """Say a decimal fraction: ``3, 14, 2`` for 3,14 is ``три целых четырнадцать сотых``.
+
+    `places` are 1 to 3 digits after the comma. Raises ValueError for numbers out of range.
+    """
+    if places not in _PARTS or not 0 <= part < 10**places or not 0 <= whole <= MAX_NUMBER:
+        raise ValueError(f"{whole},{part:0{max(places, 0)}d} is not 0,0 to {MAX_NUMBER},999")
+    said = []
+    for number, forms in ((whole, _WHOLE), (part, _PARTS[places])):
+        before = [number_in_words(number - number % 1000)] if number >= 1000 else []
+        words = [*before, *_below_thousand(number % 1000, feminine=True)] or [_ONES[0]]
+        said += [*words, forms[_plural(number) > 0]]
+    return " ".join(said)
 
 
 def _below_thousand(number: int, feminine: bool = False) -> list[str]:
@@ -129,7 +151,8 @@ def _inflect(part: int, case: str) -> str:
 def digits_to_words(text: str) -> str:
     """Replace every number by words: ``канал 5`` -> ``канал пять``, ``9-го мая`` -> ``девятого мая``.
 
-    Leading zeros are said one by one. Raises ValueError naming a number that cannot be said.
+    ``3,5`` is ``три целых пять десятых``. Leading zeros are said one by one. Raises ValueError naming a
+    number that cannot be said.
     """
 
     def say(match: re.Match[str]) -> str:
@@ -143,7 +166,10 @@ def digits_to_words(text: str) -> str:
         )
         return " ".join([_ONES[0]] * zeros + rest)
 
-    return _DIGITS.sub(say, text)
+    def say_decimal(match: re.Match[str]) -> str:
+        return decimal_in_words(int(match[1]), int(match[2]), len(match[2]))
+
+    return _DIGITS.sub(say, _DECIMAL.sub(say_decimal, text))
 
 
 @lru_cache(maxsize=1)
@@ -172,24 +198,49 @@ def words_to_digits(text: str) -> str:
     """Replace numbers said in words by digits: ``двадцать пятого мая в семь`` -> ``25-го мая в 7``.
 
     Words parted by single spaces. «один», «одна», «первый» and their like alone stay words: mostly they do
-    not count. Words that do not make one number together make several: ``пять шесть`` -> ``5 6``.
+    not count. Words that do not make one number together make several: ``пять шесть`` -> ``5 6``. Tenths,
+    hundredths and thousandths follow a comma: ``три целых пять десятых`` -> ``3,5``.
     """
     words = text.split()
     result: list[str] = []
     position = 0
     while position < len(words):
-        length, shown = _read_number(words[position:])
+        length, shown = _read_decimal(words[position:])
+        if not length:
+            length, shown = _read_number(words[position:])
         if length:
             result.append(shown)
             position += length
+            # «пять десятых» without «целых» is no ordinal.
+            if shown.isdigit() and position < len(words) and words[position] in _ALL_PARTS:
+                result.append(words[position])
+                position += 1
         else:
             result.append(words[position])
             position += 1
     return " ".join(result)
 
 
-def _read_number(words: list[str]) -> tuple[int, str]:
-    """Read the longest number at the start: how many words, and it in digits; (0, "") if there is none."""
+def _read_decimal(words: list[str]) -> tuple[int, str]:
+    """Read a decimal fraction at the start as `_read_number` does."""
+    length, whole = _read_number(words, alone=True)
+    if not whole.isdigit() or words[length : length + 1] not in ([_WHOLE[0]], [_WHOLE[1]]):
+        return 0, ""
+    length += 1
+    length += words[length : length + 1] == ["и"]
+    more, part = _read_number(words[length:], alone=True)
+    length += more
+    places = next((n for n, forms in _PARTS.items() if words[length : length + 1] in ([f] for f in forms)), 0)
+    if not part.isdigit() or len(part) > places:
+        return 0, ""
+    return length + 1, f"{whole},{part.zfill(places)}"
+
+
+def _read_number(words: list[str], alone: bool = False) -> tuple[int, str]:
+    """Read the longest number at the start: how many words, and it in digits; (0, "") if there is none.
+
+    «один» alone is one only if `alone`.
+    """
     total, group, rank, last_scale = 0, 0, 4, MAX_NUMBER + 1
     case = ""
     length = 0
@@ -212,6 +263,6 @@ def _read_number(words: list[str]) -> tuple[int, str]:
         length += 1
         if case:
             break
-    if not length or (length == 1 and total + group == 1):
+    if not length or (length == 1 and total + group == 1 and not alone):
         return 0, ""
     return length, str(total + group) + (f"-{case}" if case else "")

@@ -149,6 +149,9 @@ class PhraseDecoder:
     One utterance, one phrase: use it where speech comes cut into utterances.
     """
 
+    reads_search_output = True
+    """That output follows the sounds more than the habits of letters: it confuses phrases less."""
+
     def __init__(
         self,
         phrases: Sequence[Phrase],
