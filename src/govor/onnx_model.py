@@ -233,7 +233,10 @@ def _metadata(session: Any, name: str) -> dict[str, Any]:
 def _alphabet(symbols: Any, name: str) -> Alphabet:
     if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
         raise _broken(name, ValueError("alphabet"))
-    alphabet = Alphabet(tuple(symbols))
+    try:
+        alphabet = Alphabet(tuple(symbols))
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
     if symbols[1:2] != [" "] or not alphabet.letters:
         raise _broken(name, ValueError(f"alphabet {symbols[:10]}"))
     return alphabet
