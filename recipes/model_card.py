@@ -43,16 +43,24 @@ def card(
     network = load_onnx_model(model).config.network
     size = model.stat().st_size / 1e6
     template = (Path(__file__).parent / "MODEL_CARD.template.md").read_text(encoding="utf-8")
-    shape = (
-        f"{network.conv_channels}-channel convolutions, stride {network.stride}, "
-        f"{network.num_layers} × BLSTM({network.hidden_size})"
-        if network.conv_channels
-        else f"{network.num_layers} × BLSTM({network.hidden_size})"
-    )
+    layers = f"{network.num_layers} × BLSTM({network.hidden_size})"
+    shapes = [layers, layers]
+    if network.conv_channels:
+        shapes = [
+            f"2 свёртки по {network.conv_channels} каналов, шаг {network.stride} → {layers}",
+            f"2 convolutions of {network.conv_channels} channels, stride {network.stride} → {layers}",
+        ]
+    outputs = ["CTC, 35 выходов", "CTC, 35 outputs"]
+    if network.search_output:
+        outputs = [
+            "два слоя по 35 выходов: буквы (CTC) и поиск с языковой моделью (CTC-CRF)",
+            "two layers of 35 outputs: letters (CTC), and the search with a language model (CTC-CRF)",
+        ]
     values = {
         "name": model.stem,
         "size": f"{size:.2f}",
-        "shape": shape,
+        "shape_ru": f"{shapes[0]} → {outputs[0]}",
+        "shape_en": f"{shapes[1]} → {outputs[1]}",
         "table_ru": table(evaluations, 0),
         "table_en": table(evaluations, 1),
         "mistakes": mistakes(evaluations),

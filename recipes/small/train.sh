@@ -45,7 +45,7 @@ govor train --config "$here/stage5.toml" $all --train "$data/synthetic/train.jso
 govor export "$runs/small5/best.safetensors" --output "$runs/small5/small5.onnx"
 python "$here/../finish_model.py" "$runs/small5/small5.onnx" --dev "$data/voxforge/dev.jsonl" \
   -o "$runs/small5/tuned.onnx"
-govor prepare untranscribed "$data/../voxforge_ru_unlabelled/feat" --model "$runs/small5/tuned.onnx" \
+govor prepare untranscribed voxforge_ru_unlabelled/feat --model "$runs/small5/tuned.onnx" \
   --output "$data/unlabelled"
 govor train --config "$here/stage6.toml" $all --train "$data/synthetic/train.jsonl@0.25" \
   --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small6" \
