@@ -142,9 +142,7 @@ def test_an_offset_or_softness_makes_no_silence_of_speech(gain: float, offset: f
     changed = samples * np.float32(gain) + np.float32(offset)
 
     def left_out(samples: NDArray[np.float32]) -> list[float]:
-        parts = cut(PauseCutter(RATE), samples)
-        return [
-            p for part in parts if isinstance(part, Silence) for p in (part.start / RATE, part.end / RATE)
-        ]
+        silences = [part for part in cut(PauseCutter(RATE), samples) if isinstance(part, Silence)]
+        return [place / RATE for part in silences for place in (part.start, part.end)]
 
     assert left_out(changed) == pytest.approx(left_out(samples), abs=0.2)

@@ -24,8 +24,8 @@ _QUIET_SECONDS = 0.3
 # The floor is the least of so many blocks of so many frames, 4 s in all: a word or two never fills that.
 _FLOOR_BLOCKS = 8
 _FLOOR_BLOCK_FRAMES = 16
-# Silero is deaf to speech below -45 dB, and never takes noise for speech, however loud. So what is soft is
-# made louder for it: until the floor is at that level, or what was loudest lately, but not more than so much.
+# Silero is deaf to very soft speech and takes no noise for speech (docs/decisions/0023). So for it what is
+# soft is made louder: until the floor, or what was loudest lately, is at that level; by so much at most.
 _SILERO_FLOOR_DB, _SILERO_PEAK_DB, _SILERO_GAIN_DB = -50.0, -20.0, 30.0
 _PEAK_FALL_DB = 0.1
 # How fast the constant part of the sound is followed, a frame.

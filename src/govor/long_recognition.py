@@ -23,8 +23,6 @@ from govor.wrong_rate import surety, wrong_speed
 SegmentMaker: TypeAlias = Callable[[Heard, float], "Segment | None"]
 """Decodes what was heard, whose sound ends at that second, to a segment; None if there are no words."""
 
-# Pieces that go through the network together.
-_BATCH = 2
 # Words less sure than this on average may be no words: somebody must be heard to speak there.
 _DOUBTFUL = 0.6
 # Mean log-probability of letters below which speech at its right speed never is, even in loud noise.
@@ -71,7 +69,6 @@ class Track:
         self._make_segment = make_segment
         self._check = check
         self._channel = channel
-        self._waiting: list[Piece] = []
         self._open: _Open | None = None
         self._readable_seconds = self._unreadable_seconds = 0.0
         self._unreadable: Samples | None = None
@@ -85,31 +82,21 @@ class Track:
         """Recognise what is left."""
         for part in self._cutter.finish():
             self._take(part)
-        self._recognize()
         self._close()
 
     def _take(self, part: Part) -> None:
         if isinstance(part, Silence):
             if self._check is None or not self._check.missed_in(part.samples):
                 # Results must stay in order.
-                self._recognize()
                 self._close()
                 self._account(part.start, part.end, "silence")
                 return
             part = Piece(part.start, part.samples, part.start, part.end)
-        self._waiting.append(part)
-        if len(self._waiting) == _BATCH:
-            self._recognize()
-
-    def _recognize(self) -> None:
-        pieces, self._waiting = self._waiting, []
-        if not pieces:
-            return
-        features = [extract(piece.samples, self._model.config.features) for piece in pieces]
-        all_log_probs = self._model.log_probs([each.values for each in features])
-        for piece, each, log_probs in zip(pieces, features, all_log_probs, strict=True):
-            times = each.times + piece.first / self._rate
-            self._join(piece, Heard(log_probs, times, self._model.config.network.stride))
+        # One at a time: two together take more memory, and are no quicker.
+        features = extract(part.samples, self._model.config.features)
+        (log_probs,) = self._model.log_probs([features.values])
+        times = features.times + part.first / self._rate
+        self._join(part, Heard(log_probs, times, self._model.config.network.stride))
 
     def _join(self, piece: Piece, heard: Heard) -> None:
         before = self._open
