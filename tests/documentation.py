@@ -78,6 +78,14 @@ NAMES = {
 }
 
 
+# Commands that read the examples only and leave nothing behind; run once for all pages.
+READS_ONLY = (
+    r"govor (transcribe|evaluate|align|listen|devices)( examples/\S+| --(format|decoder|hotwords) \S+)*"
+)
+# What one page has made is laid into the folders of others that make it by the same command.
+MAKES_A_FILE = r"govor (adapt|train|export|lm build) .*--output (?P<file>\S+\.\w+)"
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block of a page."""

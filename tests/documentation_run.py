@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from documentation import changed
+from documentation import MAKES_A_FILE, READS_ONLY, changed
 from documentation_world import Said
 from test_record_cli import Session
 from virtual_microphone import VirtualMicrophone
@@ -42,14 +42,24 @@ class Page:
     """One page that is being run."""
 
     def __init__(
-        self, folder: Path, programs: Path, microphone: VirtualMicrophone | None, said: list[Said], index: str
+        self,
+        folder: Path,
+        programs: Path,
+        microphone: VirtualMicrophone | None,
+        said: list[Said],
+        index: str,
+        earlier: dict[str, Path],
     ) -> None:
+        """`earlier` is what other pages have run, and the files that they made."""
         self.folder, self.microphone, self.index = folder, microphone, index
         self.said = next(one for one in said if one.seconds > 2)
         # Long enough for any phrase that is proposed.
         self.said_slowly = next(one for one in said if one.seconds > 4)
+        self.earlier = earlier
         self.port = 0
         self.server: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._sessions: list[Session] = []
         self.environment = dict(os.environ if microphone is None else microphone.environment)
         self.environment |= {
             "PATH": f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -63,12 +73,29 @@ class Page:
 
     def run(self, written: list[str]) -> None:
         """Run commands in order; neighbours that listen to the microphone listen together."""
-        for kind, group in groupby(written, kind_of):
+        new = [command for command in written if not self._has_been_run(command)]
+        for kind, group in groupby(new, kind_of):
             if kind == "listen":
-                self._listen([self._changed(command) for command in group])
+                listening = list(group)
+                self._listen([self._changed(command) for command in listening])
+                self._remember(*listening)
                 continue
             for command in group:
+                # Not asked before the page runs: an earlier command of it may write the same file.
+                made = re.fullmatch(MAKES_A_FILE, command)
+                if made and command in self.earlier:
+                    shutil.copy(self.earlier[command], self.folder / made["file"])
+                    continue
                 getattr(self, f"_{kind}")(self._changed(command))
+                self._remember(command)
+
+    def _has_been_run(self, command: str) -> bool:
+        return bool(re.fullmatch(READS_ONLY, command)) and command in self.earlier
+
+    def _remember(self, *commands: str) -> None:
+        for command in commands:
+            made = re.fullmatch(MAKES_A_FILE, command)
+            self.earlier[command] = self.folder / made["file"] if made else self.folder
 
     def _changed(self, command: str) -> str:
         if kind_of(command) == "serve":
@@ -104,8 +131,21 @@ class Page:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                start_new_session=True,
             )
+        self._started.append(process)
         return process, stem
+
+    def close(self) -> None:
+        """End what still runs, with all that it has started."""
+        for process in self._started:
+            # Only while it is ours: the number of a process that has ended may be another's by now.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        for session in self._sessions:
+            session.process.kill()
+            session.process.wait()
 
     def _listen(self, listening: list[str]) -> None:
         """Start them all, say one recording, press Ctrl-C; those that take any phrase must have heard it."""
@@ -132,8 +172,8 @@ class Page:
             for stem in expecting:
                 assert _heard(stem), (_text(stem, "out"), _text(stem, "err"))
         finally:
-            for _, stem in running:
-                _interrupt(stem)
+            for process, stem in running:
+                _interrupt(process, stem)
             codes = [process.wait(PATIENCE) for process, _ in running]
         assert codes == [0] * len(codes), [
             (_text(stem, "err"), code) for (_, stem), code in zip(running, codes, strict=True)
@@ -143,6 +183,7 @@ class Page:
         """Record a phrase with the keys that the page tells of, and quit."""
         assert self.microphone is not None
         session = Session(self.environment, *shlex.split(command)[2:], folder=self.folder, terminal=True)
+        self._sessions.append(session)
         session.wait_for("начать")
         session.press("\r")
         session.wait_for("говорите")
@@ -170,7 +211,7 @@ class Page:
     def stop_server(self) -> None:
         """End the server as Ctrl-C does."""
         if self.server is not None:
-            _interrupt(self.folder / ".run90")
+            _interrupt(self.server, self.folder / ".run90")
             assert self.server.wait(PATIENCE) == 0, _text(self.folder / ".run90", "err")
             self.server = None
 
@@ -189,7 +230,7 @@ class Page:
             return (self.folder / output[1] / "new.txt").exists()
 
         _wait(recognised)
-        _interrupt(stem)
+        _interrupt(process, stem)
         assert process.wait(PATIENCE) == 0, _text(stem, "err")
 
 
@@ -214,9 +255,7 @@ def opened(page: Page) -> Iterator[Page]:
         yield page
         page.stop_server()
     finally:
-        for stem in page.folder.glob(".run*.pid"):
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                os.kill(int(stem.read_text()), signal.SIGKILL)
+        page.close()
 
 
 def make_programs(folder: Path) -> Path:
@@ -246,9 +285,11 @@ def _text(stem: Path, kind: str) -> str:
     return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
-def _interrupt(stem: Path) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(_text(stem, "pid")), signal.SIGINT)
+def _interrupt(process: subprocess.Popen[bytes], stem: Path) -> None:
+    """Press Ctrl-C for `govor` alone; the shell that waits for it shows that the number is still its own."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(_text(stem, "pid")), signal.SIGINT)
 
 
 def _wait(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

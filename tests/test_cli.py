@@ -229,8 +229,11 @@ def test_closed_pipe_gives_no_traceback(model: str, recording: str) -> None:
 # Models
 
 
+BAD_MODELS = ("missing", "text", "truncated", "other onnx", "broken alphabet", "no space", "folder")
+
+
 @pytest.mark.parametrize("command", ["transcribe", "evaluate"])
-@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "other onnx", "broken alphabet", "folder"])
+@pytest.mark.parametrize("kind", BAD_MODELS)
 def test_unusable_model_is_one_line_that_names_it(
     kind: str, command: str, model: str, recording: str, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -245,6 +248,10 @@ def test_unusable_model_is_one_line_that_names_it(
         # Any letters may be a model's, but each is one character.
         german = metadata(alphabet=["<blank>", " ", "sch", *"abcdefghijklmnopqrstuvwxyz", *"абвгде"])
         write(path, np.zeros((13, 35), np.float32), np.zeros(35, np.float32), german)
+    elif kind == "no space":
+        # Any letters are fine (tests/test_letters.py), but words must be parted.
+        latin = metadata(alphabet=["<blank>", *"abcdefghijklmnopqrstuvwxyz", *"абвгдеёж"])
+        write(path, np.zeros((13, 35), np.float32), np.zeros(35, np.float32), latin)
     elif kind == "folder":
         path.mkdir()
     write_manifest(tmp_path / "m.jsonl", [Utterance("1", 1.0, "да", audio_filepath=Path(recording))])

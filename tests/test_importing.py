@@ -311,3 +311,16 @@ def test_memory_does_not_grow_with_the_length_of_an_index(tmp_path: Path) -> Non
     few, many = (min(peak(count) for _ in range(3)) for count in (200, 2_200))
     # A number for every id: measured 100 bytes a row. Rows that are kept take 600 to 1000.
     assert many - few < 2_000 * 300
+
+
+def test_a_line_that_is_no_csv_and_a_name_with_a_zero_byte_are_dropped(tmp_path: Path) -> None:
+    table = fixtures.open_stt(tmp_path / "stt")
+    table.write_bytes(b"a.wav\rb.wav,a.txt\n" + table.read_bytes())
+    assert run(["prepare", "open-stt", str(table), "--output", str(tmp_path / "o"), "-q"]) == 0
+    assert any("not CSV" in reason for reason in dropped(tmp_path / "o").values())
+    folder = fixtures.kaldi(tmp_path / "kaldi")
+    lines = (folder / "wav.scp").read_text("utf-8").splitlines()
+    (folder / "wav.scp").write_text(f"{lines[0]}\0\n{lines[1]}\n", encoding="utf-8")
+    assert run(["prepare", "kaldi", str(folder), "--output", str(tmp_path / "k"), "-q"]) == 0
+    assert len(manifest(tmp_path / "k")) == 3
+    assert all("zero byte" in reason for reason in dropped(tmp_path / "k").values())

@@ -32,7 +32,9 @@ def check_text(raw: str, letters: str = RUSSIAN_LETTERS) -> str:
 
 
 def check_name(path: Path) -> None:
-    """Raise ManifestError if a manifest cannot hold the name of a file."""
+    """Raise ManifestError if a manifest cannot hold the name of a file, or no file can have it."""
+    if "\0" in str(path):
+        raise ManifestError(tr("в имени файла нулевой байт", "there is a zero byte in the file's name"))
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError as error:

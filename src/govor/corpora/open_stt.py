@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
 from govor.corpora.tables import count_lines, parse_csv_line, read_lines
-from govor.errors import InputNotFoundError
+from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 
 _SUFFIXES = (".opus", ".mp3", ".wav", ".ogg", ".flac")
@@ -41,7 +41,11 @@ def _rows(tables: list[Path]) -> Iterator[Row | Dropped]:
                 yield item
                 continue
             place, line = item
-            cells = [cell.strip() for cell in parse_csv_line(line)]
+            try:
+                cells = [cell.strip() for cell in parse_csv_line(line)]
+            except ManifestError as error:
+                yield Dropped(place, str(error))
+                continue
             audio = next((cell for cell in cells if cell.lower().endswith(_SUFFIXES)), None)
             text = next((cell for cell in cells if cell.lower().endswith(".txt")), None)
             heading, first = first and audio is None, False

@@ -116,8 +116,11 @@ def read_tsv(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[st
 
 
 def parse_csv_line(line: str) -> list[str]:
-    """Split one line of a comma-separated file, with quotes or without."""
-    return next(csv.reader([line]), [])
+    """Split one line of a comma-separated file, quotes or none. Raises ManifestError if it cannot be."""
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise ManifestError(tr(f"строка не CSV: {error}", f"the line is not CSV: {error}")) from error
 
 
 @contextmanager
