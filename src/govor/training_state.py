@@ -145,9 +145,11 @@ def check_resumable(
 
 def _differences(one: Config, other: Config) -> list[str]:
     """Name the settings in which two configurations differ."""
-    return [
-        f"{section}.{key}"
-        for section, values in one.model_dump().items()
-        for key, value in values.items()
-        if value != other.model_dump()[section][key]
-    ]
+    before, now = one.model_dump(), other.model_dump()
+    changed = []
+    for section, values in before.items():
+        if not isinstance(values, dict):
+            changed += [section] if values != now[section] else []
+            continue
+        changed += [f"{section}.{key}" for key, value in values.items() if value != now[section][key]]
+    return changed
