@@ -18,6 +18,7 @@ let refusedPhrases = {};
 let skipped = [];
 let pending = []; // takes that the server has not confirmed
 let sending = null;
+let delivered = 0; // takes that the server has confirmed since the page was opened
 let parts = null;
 
 export function startStudio() {
@@ -38,7 +39,12 @@ export function startStudio() {
 
 async function refresh() {
   try {
-    voice = await getJson("v1/voice");
+    let before;
+    // A take that arrives meanwhile may be missing in the answer.
+    do {
+      before = delivered;
+      voice = await getJson("v1/voice");
+    } while (before !== delivered);
   } catch (error) {
     if (!voice) byId("voice").replaceChildren(make("p", { class: "card problem" }, error.message));
     return;
@@ -212,11 +218,10 @@ async function sendAll() {
     await outbox.drop(take.id);
     pending = pending.filter((one) => one !== take);
     sent += 1;
+    delivered += 1;
   }
-  if (sent && parts) {
-    voice = await getJson("v1/voice").catch(() => voice);
-    announce(t("delivered", { count: sent }));
-  }
+  if (sent && voice) voice = await getJson("v1/voice").catch(() => voice);
+  if (sent && parts) announce(t("delivered", { count: sent }));
   show();
 }
 
