@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from govor import load_model
 from govor.audio import load_audio
 from govor.features import extract
-from govor.self_training import DOUBTFUL, LONGEST, pieces, quietest, sure_runs, trust
+from govor.self_training import DOUBTFUL, LONGEST, pieces, sure_runs, trust
+from govor.splicing import quietest
 from govor.transcript import Word
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

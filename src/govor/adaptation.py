@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import torch
@@ -21,7 +22,7 @@ from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig, Config
 from govor.ctc import ctc_losses, evaluate_model
 from govor.dataset import Batch, Dataset, Left, Source
-from govor.denominator import Denominator, LetterTrigram
+from govor.denominator import denominator_of
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
@@ -168,10 +169,7 @@ def _fine_tune(
         if everything or not name.startswith("layers.")
     ]
     teacher = base.build_model().eval()
-    denominator = None
-    if base.config.network.search_output and base.config.training.denominator:
-        texts = dict.fromkeys([*own.texts(), *practised.texts()])
-        denominator = Denominator(LetterTrigram(texts, base.alphabet))
+    denominator = denominator_of(base.config, chain(own.texts(), practised.texts()), base.alphabet)
     anchor = [parameter.detach().clone() for parameter in trained]
     optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
     best_loss, best_epoch = math.inf, 0
@@ -194,13 +192,7 @@ def _fine_tune(
             if source is practised and settings.distill:
                 loss = settings.distill * _distillation_loss(model, teacher, batch)
             else:
-                losses = ctc_losses(
-                    model,
-                    batch,
-                    base.config.training.bfloat16,
-                    denominator,
-                    base.config.training.denominator,
-                )
+                losses = ctc_losses(model, batch, base.config.training.bfloat16, denominator)
                 loss = losses.sum() / batch.label_lengths.sum()
             torch.autograd.backward(loss)
             norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)

@@ -19,11 +19,10 @@ def ctc_losses(
     batch: Batch,
     bfloat16: bool,
     denominator: Denominator | None = None,
-    weight: float = 1.0,
 ) -> Tensor:
     """Return the loss of every utterance (B,), nats, summed over its labels.
 
-    To it that of the search output is added, if the network has one: CTC's and `weight` times the
+    To it that of the search output is added, if the network has one: CTC's and the weighted
     log-likelihood of all texts, CTC-CRF's `denominator`.
     """
     log_probs, search, lengths = _run(model, batch, bfloat16)
@@ -31,7 +30,7 @@ def ctc_losses(
     if search is None:
         return losses
     losses = losses + _ctc(search, lengths, batch)
-    return losses if denominator is None else losses + weight * denominator(search, lengths)
+    return losses if denominator is None else losses + denominator.weight * denominator(search, lengths)
 
 
 def _run(model: AcousticNetwork, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor | None, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from govor.config import Config
 from govor.text import Alphabet
 
 
@@ -49,7 +50,9 @@ class LetterTrigram:
 class Denominator:
     """Sums the likelihoods of all texts with a dense forward-backward over pairs of letters."""
 
-    def __init__(self, trigram: LetterTrigram) -> None:
+    def __init__(self, trigram: LetterTrigram, weight: float = 1.0) -> None:
+        self.weight = weight
+        """Share of it in the loss, 0 to 1."""
         self.space = trigram.space
         # Newest letter of the history first: (b, a, c) makes a step one batched product over b.
         by_newest = trigram.probabilities.permute(1, 0, 2).contiguous()
@@ -74,6 +77,14 @@ class Denominator:
         """
         result: Tensor = _LogLikelihood.apply(log_probs, lengths, self)  # type: ignore[no-untyped-call]
         return result
+
+
+def denominator_of(config: Config, texts: Iterable[str], alphabet: Alphabet) -> Denominator | None:
+    """Return the denominator that a training wants, each different text counted once; None without one."""
+    weight = config.training.denominator
+    if not config.network.search_output or not weight:
+        return None
+    return Denominator(LetterTrigram(dict.fromkeys(texts), alphabet), weight)
 
 
 class _LogLikelihood(torch.autograd.Function):

@@ -196,7 +196,7 @@ def _recognize(
     for i, utterance in batch:
         try:
             if utterance.features is not None:
-                loaded.append((i, _load(utterance.features, recognizer)))
+                loaded.append((i, load_checked_features(utterance.features, recognizer)))
             elif utterance.audio_filepath is not None:
                 transcript = recognizer.transcribe(utterance.audio_filepath, decode)
                 warnings.extend(f"{utterance.id}: {warning}" for warning in transcript.warnings)
@@ -209,7 +209,8 @@ def _recognize(
         yield i, decode(frames).text
 
 
-def _load(path: Path, recognizer: Recognizer) -> NDArray[np.float32]:
+def load_checked_features(path: Path, recognizer: Recognizer) -> NDArray[np.float32]:
+    """Read features (T, F) for a model. Raises ManifestError if they have another width or are not finite."""
     values = load_features(path)
     width = recognizer.model.config.features.num_cepstra
     if values.ndim != 2 or values.shape[1] != width:

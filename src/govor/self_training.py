@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.recognizer import Recognizer
+from govor.splicing import quietest
 from govor.transcript import Word
 
 Array = NDArray[np.float32]
@@ -83,13 +84,6 @@ def pieces(loudness: Array, frame_shift: float) -> Iterator[tuple[int, int]]:
         start = cut
     if len(loudness) > start:
         yield start, len(loudness)
-
-
-def quietest(loudness: Array, first: int, last: int) -> int:
-    """Return the quietest frame from `first` to before `last`, or `first` if there is none between."""
-    first = min(max(first, 0), len(loudness))
-    last = min(last, len(loudness))
-    return first + int(np.argmin(loudness[first:last])) if last > first else first
 
 
 def sure_runs(words: Sequence[Word], min_confidence: float) -> Iterator[tuple[int, int]]:

@@ -121,3 +121,10 @@ class Splicer:
         first = int(rng.integers(len(words)))
         end = min(len(words), first + int(rng.integers(1, MAX_WORDS + 1)))
         return features[bounds[first] : bounds[end]] - features.mean(axis=0), words[first:end]
+
+
+def quietest(loudness: Array, first: int, last: int) -> int:
+    """Return the quietest frame from `first` to before `last`, or `first` if there is none between."""
+    first = min(max(first, 0), len(loudness))
+    last = min(last, len(loudness))
+    return first + int(np.argmin(loudness[first:last])) if last > first else first

@@ -27,7 +27,7 @@ from govor.checkpoint import (
 from govor.config import Config, TrainingConfig
 from govor.ctc import ctc_losses, evaluate_model
 from govor.dataset import Batch, Block, Dataset, TrainingData
-from govor.denominator import Denominator, LetterTrigram
+from govor.denominator import denominator_of
 from govor.errors import ConfigError, ManifestError
 from govor.interrupts import delayed_interrupt
 from govor.language import tr
@@ -92,10 +92,9 @@ class Trainer:
         if init is not None:
             self.model.load_state_dict(initial_weights(init, config, alphabet))
         self.model.to(self.ranks.device)
-        self.denominator = None
-        if config.network.search_output and config.training.denominator:
-            texts = dict.fromkeys(train.texts())
-            self.denominator = Denominator(LetterTrigram(texts, alphabet)).to(self.ranks.device)
+        self.denominator = denominator_of(config, train.texts(), alphabet)
+        if self.denominator is not None:
+            self.denominator.to(self.ranks.device)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -245,7 +244,6 @@ class Trainer:
                 batch.to(self.ranks.device),
                 self.bfloat16,
                 self.denominator,
-                training.denominator,
             ).sum()
             torch.autograd.backward(loss)
             sums += torch.tensor(

@@ -13,6 +13,7 @@ from govor.corpora.utterances import load_utterance
 from govor.decoding import align, words_of
 from govor.manifest import Utterance
 from govor.onnx_model import OnnxModel
+from govor.splicing import quietest
 
 DOUBTFUL_SCORE = -1.5
 """Mean log-probability of the letters below which the text hardly fits, so that cuts would be wrong."""
@@ -59,7 +60,5 @@ def _cuts(
     cuts = []
     for word, following in pairwise(words_of(found, model.alphabet)):
         first = max(word.end * stride - 1, 0)
-        last = min(following.start * stride + stride - 1, len(loudness))
-        middle = min(first + int(np.argmin(loudness[first:last])) if last > first else first, len(loudness))
-        cuts.append(round(middle * shift, 3))
+        cuts.append(round(quietest(loudness, first, following.start * stride + stride - 1) * shift, 3))
     return tuple(cuts)

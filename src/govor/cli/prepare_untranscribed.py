@@ -116,21 +116,13 @@ def _find(arguments: list[str]) -> tuple[list[Path], list[str]]:
 
 def _features(path: Path, recognizer: Recognizer) -> NDArray[np.float32]:
     from govor.audio import load_audio
-    from govor.errors import ModelError
-    from govor.features import extract, load_features
+    from govor.evaluation import load_checked_features
+    from govor.features import extract
 
     config = recognizer.model.config.features
-    if path.suffix not in FEATURE_SUFFIXES:
-        return extract(load_audio(path, config.sample_rate).samples, config).values
-    values = load_features(path)
-    if values.shape[1] != config.num_cepstra:
-        raise ModelError(
-            tr(
-                f"в кадре {values.shape[1]} признаков, а модель берёт {config.num_cepstra}",
-                f"{values.shape[1]} features a frame, the model takes {config.num_cepstra}",
-            )
-        )
-    return values
+    if path.suffix in FEATURE_SUFFIXES:
+        return load_checked_features(path, recognizer)
+    return extract(load_audio(path, config.sample_rate).samples, config).values
 
 
 def _keep(

@@ -210,7 +210,7 @@ def murmur_hashes(words: list[bytes]) -> NDArray[np.uint64]:
 
 def read_kenlm(path: Path) -> NgramModel:
     """Read a model that `write_kenlm` wrote. Raises InputNotFoundError or ModelError."""
-    data = _read(path)
+    data = read_bytes(path)
     fixed = len(_SANITY) + struct.calcsize(_PARAMETERS)
     if not data.startswith(_SANITY) or len(data) < fixed:
         raise _foreign(path)
@@ -294,7 +294,8 @@ def unpacked(data: bytes, place: int, count: int, widths: list[int]) -> list[Key
     return fields
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a language model's file, or raise InputNotFoundError."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from govor.errors import ConfigError, InputNotFoundError
+from govor.errors import ConfigError
 from govor.language import tr
-from govor.language_model.kenlm import read_kenlm, write_kenlm
+from govor.language_model.kenlm import read_bytes, read_kenlm, write_kenlm
 from govor.language_model.pruning import mix
 
 KEPT = 8
@@ -43,7 +43,7 @@ def mixture_file(base: Path, others: Sequence[tuple[Path, float]], folder: Path 
     """
     digest = hashlib.blake2b(digest_size=16)
     for path, share in ((base, 1.0), *others):
-        digest.update(f"{share:.6f} ".encode() + hashlib.blake2b(_content(path)).digest())
+        digest.update(f"{share:.6f} ".encode() + hashlib.blake2b(read_bytes(path)).digest())
     folder = folder or _cache()
     kept = folder / f"mix-{digest.hexdigest()}.klm"
     if kept.is_file():
@@ -68,15 +68,6 @@ def mixture_file(base: Path, others: Sequence[tuple[Path, float]], folder: Path 
     for path in by_age[KEPT:]:
         path.unlink(missing_ok=True)
     return kept
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
-        ) from error
 
 
 def _cache() -> Path:
