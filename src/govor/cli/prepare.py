@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from govor.cli import prepare_cuts, prepare_import, prepare_shards, prepare_synthetic, prepare_untranscribed
+from govor.cli import (
+    prepare_cuts,
+    prepare_import,
+    prepare_recombined,
+    prepare_shards,
+    prepare_synthetic,
+    prepare_untranscribed,
+)
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.dropped_rows import show_dropped
 from govor.cli.options import Quiet, example
@@ -27,6 +34,7 @@ app = typer.Typer(
 app.command("synthetic", help=prepare_synthetic.SYNTHETIC_HELP)(prepare_synthetic.synthetic)
 app.command("features", help=prepare_synthetic.FEATURES_HELP)(prepare_synthetic.features)
 app.command("cuts", help=prepare_cuts.CUTS_HELP)(prepare_cuts.cuts)
+app.command("recombined", help=prepare_recombined.HELP)(prepare_recombined.recombined)
 app.command("untranscribed", help=prepare_untranscribed.HELP)(prepare_untranscribed.untranscribed)
 app.command("shards", help=prepare_shards.HELP)(prepare_shards.shards)
 prepare_import.register(app)

@@ -33,12 +33,14 @@ def choose_sentences(
     yo_words: Mapping[str, str] | None = None,
     short_share: float = 0.25,
     spoken_share: float = 0.08,
+    vocabulary: Collection[str] | None = None,
 ) -> list[str]:
     """Choose up to `count` different normalised sentences of 2-16 words, those with rare words rather.
 
     `files` hold a sentence a line, UTF-8, plain or ``.xz``. About `short_share` of the result are phrases of
     2-4 words; `spoken_share` are numbers and commands made here. A sentence in `exclude` never appears, be it
-    written with ё or with е. `yo_words` is what `read_yo_words` returned.
+    written with ё or with е. `yo_words` is what `read_yo_words` returned. With a `vocabulary`
+    all words are of it.
     Raises InputNotFoundError or ManifestError if a file cannot be read.
     """
     rng = np.random.default_rng(seed)
@@ -57,7 +59,10 @@ def choose_sentences(
             ):
                 candidates.setdefault(_plain(text), text)
     usable = [
-        text for text in candidates.values() if all(_is_sayable(word, frequency) for word in text.split())
+        text
+        for text in candidates.values()
+        if all(_is_sayable(word, frequency) for word in text.split())
+        and (vocabulary is None or _is_made_of(vocabulary, restore_yo(text, yo_words or {})))
     ]
     spoken = round(count * spoken_share)
     short = round(count * short_share)
@@ -74,6 +79,8 @@ def choose_sentences(
         if spoken <= 0:
             break
         phrase = draw_phrase(rng)
+        if vocabulary is not None and not _is_made_of(vocabulary, phrase):
+            continue
         if _plain(phrase) not in known:
             known.add(_plain(phrase))
             chosen.append(phrase)
@@ -120,6 +127,10 @@ def _is_sayable(word: str, frequency: Mapping[str, int]) -> bool:
     return frequency[word] >= MIN_WORD_COUNT and (
         word in _WORDS_WITHOUT_VOWELS or not _VOWELS.isdisjoint(word)
     )
+
+
+def _is_made_of(vocabulary: Collection[str], text: str) -> bool:
+    return all(word in vocabulary for word in text.split())
 
 
 def _rarity(text: str, frequency: Mapping[str, int]) -> float:

@@ -1,0 +1,128 @@
+"""``govor prepare recombined``: other sentences in the voices of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from govor.cli.console import ExitCode, Terminal
+from govor.cli.options import Quiet, example
+from govor.errors import ManifestError
+from govor.language import tr
+from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
+
+HELP = example(
+    "Собрать новые предложения из звуков записанных голосов: тексты любые, голоса настоящие.",
+    "Put new sentences together from the sounds of recorded voices: any texts, real voices.",
+    "govor prepare recombined data/train_cuts.jsonl texts.txt --dictionary ru.dict --output data/new",
+)
+
+
+def recombined(
+    manifest: Annotated[
+        Path,
+        typer.Argument(
+            help=tr(
+                "Манифест с границами слов (govor prepare cuts).",
+                "A manifest with word ends (govor prepare cuts).",
+            )
+        ),
+    ],
+    texts: Annotated[
+        list[Path],
+        typer.Argument(
+            help=tr("Тексты, строка — предложение; .txt или .xz.", "Texts, a sentence a line; .txt or .xz.")
+        ),
+    ],
+    dictionary: Annotated[
+        Path,
+        typer.Option(
+            help=tr(
+                "Словарь произношения, строка — слово и его звуки.",
+                "Pronunciations, a word and its phones a line.",
+            )
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=tr("Папка корпуса.", "Folder of the corpus."))
+    ],
+    count: Annotated[
+        int, typer.Option(min=1, help=tr("Сколько предложений.", "How many sentences."))
+    ] = 20000,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=tr(
+                "Манифест, чьи тексты не должны встретиться; можно несколько.",
+                "A manifest whose texts must not appear; may be repeated.",
+            )
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help=tr("Зерно случайности.", "Seed of all randomness."))] = 1,
+    quiet: Quiet = False,
+) -> int:
+    """Put new sentences together from the sounds of recorded voices."""
+    from govor.config import FEATURE_PRESETS
+    from govor.corpora.recombined import hear_voices, recombine
+    from govor.corpora.sentences import choose_sentences, read_lines, read_yo_words
+    from govor.pronunciation import read_pronunciations
+
+    terminal = Terminal(quiet)
+    bad: list[BadLine] = []
+    utterances = list(read_manifest(manifest, bad))
+    for line in bad:
+        terminal.warn(f"{line.place}: {line.reason}")
+    pronunciations = read_pronunciations(read_lines(dictionary))
+    if not pronunciations:
+        raise ManifestError(
+            tr(
+                f"{dictionary}: нет ни одной строки «слово З В У К И»",
+                f"{dictionary}: there is no line like “word P H O N E S”",
+            )
+        )
+    if not any(all(word in pronunciations for word in utterance.text.split()) for utterance in utterances):
+        raise ManifestError(
+            tr(
+                f"{dictionary}: ни одной фразы из {manifest} целиком нет в словаре",
+                f"{dictionary}: it has all words of not a single utterance of {manifest}",
+            )
+        )
+    forbidden = {utterance.text for path in exclude or [] for utterance in read_manifest(path)}
+    terminal.say(tr("выбор предложений…", "choosing sentences…"))
+    # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
+    sentences = choose_sentences(
+        texts, 2 * count, seed, forbidden, read_yo_words(pronunciations), vocabulary=pronunciations
+    )
+    config = FEATURE_PRESETS["sphinx8k"]
+    with terminal.progress(tr("звуки в записях", "phones in the recordings")) as update:
+        voices = hear_voices(utterances, pronunciations, config, seed, update)
+    seconds = 0.0
+
+    def counted(made: Iterator[Utterance]) -> Iterator[Utterance]:
+        nonlocal seconds
+        with terminal.progress(tr("новые предложения", "new sentences"), unit="") as update:
+            for number, utterance in enumerate(made, 1):
+                seconds += utterance.duration
+                update(number, count)
+                yield utterance
+
+    path = output / "train.jsonl"
+    made = recombine(voices, sentences, pronunciations, output / "features", count, config.frame_shift, seed)
+    written = write_manifest(path, counted(made))
+    if written < count:
+        terminal.warn(
+            tr(
+                f"вышло только {written} из {count}: нужно больше текстов с произношением или записей",
+                f"only {written} of {count} came out: it takes more texts with pronunciations, or recordings",
+            )
+        )
+    terminal.say(
+        tr(
+            f"{path}: новых фраз {written}, часов {seconds / 3600:.2f}, голосов {len(voices.names)}",
+            f"{path}: {written} new utterances, {seconds / 3600:.2f} h, {len(voices.names)} voices",
+        )
+    )
+    return ExitCode.SOME_FAILED if bad else ExitCode.FINE

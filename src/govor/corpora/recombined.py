@@ -1,0 +1,165 @@
+"""A corpus of sentences that nobody said, in the voices of a corpus whose words and phones are known."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from govor.config import FeatureConfig
+from govor.corpora.synthetic import is_alignable, save_features
+from govor.corpora.utterances import load_utterance
+from govor.errors import ConfigError, GovorError
+from govor.language import tr
+from govor.manifest import Utterance
+from govor.phone_alignment import ROUNDS, PhoneAligner, Pronounced
+from govor.pronunciation import Phones
+from govor.recombination import Inventory, Recorded, describe_voices, spell
+
+TRAINING_RECORDINGS = 1700
+"""So many recordings teach the aligner what phones sound like."""
+RECORDINGS_OF_A_VOICE = 150
+"""A speaker with fewer recordings borrows from the voices that are most alike."""
+MOST_OF_A_SPEAKER = 60
+"""More recordings of one speaker do not make a voice richer, only slower."""
+PAUSE_SHARE = 0.08
+"""How often there is a pause between two words."""
+MAX_SECONDS = 18.0
+
+Pronunciations = Mapping[str, Phones]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Voices:
+    """The speakers of a corpus: what each has said, and how alike they are."""
+
+    recordings: Mapping[str, Sequence[Recorded]]
+    names: Sequence[str]
+    likeness: NDArray[np.float32]
+    """(N, D): near rows are voices that are alike."""
+
+    def inventory(self, number: int) -> Inventory:
+        """Return what a speaker and those most like them have said."""
+        distance = np.square(self.likeness - self.likeness[number]).sum(axis=1)
+        chosen: list[Recorded] = []
+        for other in np.argsort(distance, kind="stable"):
+            chosen += self.recordings[self.names[other]][:MOST_OF_A_SPEAKER]
+            if len(chosen) >= RECORDINGS_OF_A_VOICE:
+                break
+        return Inventory(chosen)
+
+
+def hear_voices(
+    utterances: Sequence[Utterance],
+    pronunciations: Pronunciations,
+    config: FeatureConfig,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Voices:
+    """Find the phones of all recordings whose words are in the dictionary and which can be read.
+
+    Utterances with `cuts` help to begin. `progress` is called with how much is done of how much.
+    Raises ConfigError if there is nothing to begin with.
+    """
+    known = list(_pronounced(utterances, pronunciations, config))
+    # Alignment is quicker with recordings of like length side by side.
+    known.sort(key=lambda entry: len(entry[1].features))
+    taught = [pronounced for _, pronounced in known[:: max(len(known) // TRAINING_RECORDINGS, 1)]]
+    aligner = PhoneAligner([phone for phones in pronunciations.values() for phone in phones])
+
+    total = ROUNDS * len(taught) + len(known)
+    done = 0
+    for _ in aligner.train(taught, seed=seed):
+        done += len(taught)
+        if progress is not None:
+            progress(done, total)
+    recordings: defaultdict[str, list[Recorded]] = defaultdict(list)
+    aligned = aligner.align([pronounced for _, pronounced in known])
+    for (speaker, pronounced), spans in zip(known, aligned, strict=True):
+        if spans:
+            recordings[speaker].append(Recorded(pronounced.features, spans))
+        done += 1
+        if progress is not None:
+            progress(done, total)
+    # Of a speaker with many recordings not only the shortest are taken.
+    rng = np.random.default_rng(seed)
+    mixed = {
+        speaker: [own[i] for i in rng.permutation(len(own))] for speaker, own in sorted(recordings.items())
+    }
+    return Voices(mixed, *describe_voices(mixed))
+
+
+def recombine(
+    voices: Voices,
+    sentences: Sequence[str],
+    pronunciations: Pronunciations,
+    folder: Path,
+    count: int,
+    frame_shift: float,
+    seed: int = 1,
+) -> Iterator[Utterance]:
+    """Let the voices in turn say up to `count` normalised sentences, each at most once, and yield them.
+
+    The features lie in `folder`. A sentence waits until a voice comes that has all of its pairs of phones.
+    """
+    rng = np.random.default_rng(seed)
+    waiting = deque(
+        sentence for sentence in sentences if all(word in pronunciations for word in sentence.split())
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    made = 0
+    for turn, number in enumerate(rng.permutation(len(voices.names))):
+        inventory = voices.inventory(int(number))
+        own = voices.recordings[voices.names[number]]
+        wanted = (count - made) // (len(voices.names) - turn)
+        for _ in range(len(waiting)):
+            if wanted <= 0:
+                break
+            sentence = waiting.popleft()
+            words = [pronunciations[word] for word in sentence.split()]
+            pauses = [i for i in range(1, len(words)) if rng.random() < PAUSE_SHARE]
+            phones = next((p for p in (spell(words, pauses), spell(words)) if inventory.has(p)), None)
+            if phones is None:
+                waiting.append(sentence)
+                continue
+            level = own[int(rng.integers(len(own)))].features.mean(axis=0)
+            values = inventory.speak(phones, rng) + level
+            duration = len(values) * frame_shift
+            if duration > MAX_SECONDS or not is_alignable(len(values), sentence):
+                continue
+            path = folder / f"{made:06d}.mfc"
+            save_features(path, values)
+            yield Utterance(
+                f"recombined-{seed}-{made:06d}", duration, sentence, voices.names[number], features=path
+            )
+            made, wanted = made + 1, wanted - 1
+
+
+def _pronounced(
+    utterances: Sequence[Utterance], pronunciations: Pronunciations, config: FeatureConfig
+) -> Iterator[tuple[str, Pronounced]]:
+    found = False
+    for utterance in utterances:
+        words = utterance.text.split()
+        if not words or not all(word in pronunciations for word in words):
+            continue
+        try:
+            values = load_utterance(utterance, config)
+        except (GovorError, OSError):
+            # Training names what cannot be read; here the others are enough.
+            continue
+        found = True
+        cuts = tuple(min(round(cut / config.frame_shift), len(values)) for cut in utterance.cuts)
+        yield utterance.speaker, Pronounced(values, tuple(pronunciations[word] for word in words), cuts)
+    if not found:
+        raise ConfigError(
+            tr(
+                "нет ни одной читаемой записи, все слова которой есть в словаре",
+                "there is no readable recording all of whose words are in the dictionary",
+            )
+        )
