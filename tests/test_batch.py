@@ -22,7 +22,7 @@ from govor.jobs import Job, JobResult
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000
-LOADER = ModelLoader(None, DecoderChoice(DecoderName.greedy))
+LOADER = ModelLoader(None, DecoderChoice(decoder=DecoderName.greedy))
 # The machine may be busy with other tests.
 PATIENCE = 240.0
 

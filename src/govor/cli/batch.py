@@ -92,7 +92,7 @@ class ModelLoader:
         from govor.recognizer import load_model
 
         recognizer = load_model(self.model)
-        return recognizer, self.choice.decoder(recognizer)
+        return recognizer, self.choice.make(recognizer)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -22,26 +22,8 @@ from govor.cli.batch import (
     run_watch,
 )
 from govor.cli.console import Terminal
-from govor.cli.decoder_choice import DecoderChoice
-from govor.cli.options import (
-    Alpha,
-    Alternatives,
-    BeamWidth,
-    Beta,
-    Decoder,
-    DecoderName,
-    FalseAccepts,
-    FormatText,
-    HotWords,
-    HotWordWeight,
-    LanguageModel,
-    Mix,
-    Model,
-    NoLanguageModel,
-    Phrases,
-    Quiet,
-    example,
-)
+from govor.cli.decoder_choice import DecoderChoice, decoder_options
+from govor.cli.options import FormatText, Model, Quiet, example
 from govor.cli.transcript_output import TranscriptPrinter, check_destination, check_formats
 from govor.language import tr
 
@@ -70,6 +52,7 @@ _INPUT = tr("Вход", "Input")
 _OUTPUT = tr("Вывод", "Output")
 
 
+@decoder_options()
 def transcribe(
     context: typer.Context,
     files: Annotated[
@@ -147,18 +130,7 @@ def transcribe(
     watch: Watch = None,
     ray: Ray = None,
     model: Model = None,
-    decoder: Decoder = DecoderName.auto,
-    lm: LanguageModel = None,
-    no_lm: NoLanguageModel = False,
-    mix: Mix = None,
-    hotwords: HotWords = None,
-    hotword_weight: HotWordWeight = None,
-    alternatives: Alternatives = 1,
-    beam_width: BeamWidth = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    phrases: Phrases = None,
-    false_accepts: FalseAccepts = None,
+    choice: DecoderChoice = DecoderChoice(),
     format_text: FormatText = False,
     quiet: Quiet = False,
 ) -> int:
@@ -177,20 +149,6 @@ def transcribe(
         terminal.fail(line)
     several = len(inputs.recordings) > 1 or len(files) > 1 or watch is not None
     check_destination(formats, output_dir, 2 if watch is not None else len(inputs.recordings))
-    choice = DecoderChoice(
-        decoder,
-        lm,
-        no_lm,
-        hotwords,
-        hotword_weight,
-        alternatives,
-        beam_width,
-        alpha,
-        beta,
-        phrases,
-        false_accepts,
-        tuple(mix or ()),
-    )
 
     def make_job(recording: Recording) -> Job:
         return Job(
