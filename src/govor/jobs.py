@@ -12,6 +12,8 @@ from typing import TypeAlias
 from govor.audio import RawFormat, Source
 from govor.decoding import Decoder
 from govor.errors import AudioError, GovorError
+from govor.inputs import STDIN
+from govor.language import tr
 from govor.outputs import render, write_whole
 from govor.recognizer import Recognizer
 from govor.text_finishing import finish
@@ -105,9 +107,18 @@ def run_job(
             error = f"{job.source}: " + "; ".join(faults)
         write_outputs(job, transcript, written)
     except (GovorError, OSError) as failure:
-        line = " ".join(str(failure).split())
-        error = line if job.source in line else f"{job.source}: {line}"
+        error = failure_line(job, failure)
     return JobResult(job, transcript, error, tuple(written), time.perf_counter() - started)
+
+
+def failure_line(job: Job, failure: Exception) -> str:
+    """Return one line that names the recording and says what went wrong with it."""
+    line = " ".join(str(failure).split())
+    if isinstance(failure, OSError) and failure.strerror and not isinstance(failure, GovorError):
+        # Python would put the number of the error first, which tells nobody anything.
+        line = failure.strerror + (f": {failure.filename}" if failure.filename else "")
+    name = tr("стандартный ввод", "standard input") if job.source == STDIN else job.source
+    return line if name in line else f"{name}: {line}"
 
 
 def write_outputs(job: Job, transcript: Transcript, written: list[Path]) -> None:
@@ -128,4 +139,4 @@ def finish_transcript(transcript: Transcript) -> Transcript:
 def _source(job: Job, data: bytes | None) -> Source:
     if data is not None:
         return data
-    return sys.stdin.buffer if job.source == "-" else job.source
+    return sys.stdin.buffer if job.source == STDIN else job.source

@@ -13,7 +13,6 @@ from govor.cli.batch import (
     Processes,
     Ray,
     SkipExisting,
-    Tally,
     Watch,
     check_batch_options,
     exit_code,
@@ -24,14 +23,13 @@ from govor.cli.batch import (
 from govor.cli.console import Terminal
 from govor.cli.decoder_choice import DecoderChoice, decoder_options
 from govor.cli.options import FormatText, Model, Quiet, example
+from govor.cli.tally import Tally, tally_bar
 from govor.cli.transcript_output import TranscriptPrinter, check_destination, check_formats
 from govor.language import tr
 
 if TYPE_CHECKING:
-    from govor.decoding import Decoder as DecodeFunction
     from govor.inputs import Recording
-    from govor.jobs import Job, JobResult
-    from govor.recognizer import Recognizer
+    from govor.jobs import Job
 
 HELP = example(
     "Распознать записи: любой формат, частота, длина и число каналов.",
@@ -188,20 +186,20 @@ def transcribe(
 def _run_here(
     loader: ModelLoader, jobs: list[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
 ) -> None:
+    from govor.jobs import run_job
+
     recognizer, decoder = loader()
     _, note = recognizer.decoder(decoder)
     if note:
         terminal.warn(note)
-    for job in jobs:
-        result = _run(job, recognizer, decoder, terminal)
-        tally.result(result)
-        printer.show(result)
+    with tally_bar(terminal, jobs, tally) as update:
+        for job in jobs:
 
+            def on_progress(seconds: float, job: Job = job) -> None:
+                tally.progress(job, seconds)
+                update()
 
-def _run(job: Job, recognizer: Recognizer, decoder: str | DecodeFunction, terminal: Terminal) -> JobResult:
-    from govor.audio import probe_duration
-    from govor.jobs import run_job
-
-    total = probe_duration(job.source) if job.raw is None else 0.0
-    with terminal.progress(Path(job.source).name, unit="s") as update:
-        return run_job(job, recognizer, decoder, lambda done: update(done, max(total, done)))
+            result = run_job(job, recognizer, decoder, on_progress)
+            tally.result(result)
+            update()
+            printer.show(result)
