@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from govor.batch import FolderWatcher, ProcessWorkers, Progress, Workers
+from govor.batch.cluster import RayWorkers
 from govor.cli.batch import ModelLoader
 from govor.cli.decoder_choice import DecoderChoice
 from govor.cli.options import DecoderName
-from govor.errors import ModelNotFoundError
+from govor.errors import ModelNotFoundError, WorkerError
 from govor.jobs import Job, JobResult
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -297,3 +298,11 @@ def test_ray_on_the_command_line_gives_the_texts_of_one_process(folder: Path) ->
     done = run(folder, "--ray", "local", "-j", 1)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == run(folder).stdout
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:1", "[::1]:99999"])
+def test_a_cluster_that_does_not_answer_is_told_at_once(address: str) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    with pytest.raises(WorkerError, match="ray start --head") as caught:
+        RayWorkers(LOADER, address, 1)
+    assert address in str(caught.value)
