@@ -14,7 +14,7 @@ from govor.decoding import Decoder
 from govor.errors import AudioError, GovorError
 from govor.inputs import STDIN
 from govor.language import tr
-from govor.outputs import render, write_whole
+from govor.outputs import render_pieces, write_whole
 from govor.recognizer import Recognizer
 from govor.text_finishing import finish
 from govor.transcript import Transcript
@@ -124,7 +124,7 @@ def failure_line(job: Job, failure: Exception) -> str:
 def write_outputs(job: Job, transcript: Transcript, written: list[Path]) -> None:
     """Write the files that a job asks for, each whole or not at all, and append them. Raises OSError."""
     for path, name in zip(job.output_paths, job.formats, strict=False):
-        write_whole(path, render(transcript, name))
+        write_whole(path, render_pieces(transcript, name))
         written.append(path)
 
 
