@@ -155,6 +155,20 @@ def test_sound_without_a_header_is_told_its_option(
     assert capsys.readouterr().out == "а а\n"
 
 
+def test_what_the_system_refuses_is_told_by_its_reason(model: str, tmp_path: Path, capsys: Capture) -> None:
+    recording = write_wav(tmp_path / "a.wav", hoots(1))
+    (tmp_path / "out" / "a.txt" / "taken").mkdir(parents=True)
+    assert run(["transcribe", recording, "-m", model, "-o", str(tmp_path / "out")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {recording}: ") and line.endswith("Is a directory")
+    assert "Errno" not in line
+    if Path("/dev/full").exists():
+        arguments = [sys.executable, "-m", "govor", "transcribe", recording, "-m", model]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
 def test_a_folder_that_cannot_be_made_is_one_line_before_any_work(
     model: str, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from govor.audio import RawFormat, Source
 from govor.decoding import Decoder
-from govor.errors import AudioError, GovorError
+from govor.errors import AudioError, GovorError, system_error_text
 from govor.inputs import STDIN
 from govor.language import tr
 from govor.outputs import render_pieces, write_whole
@@ -113,10 +113,8 @@ def run_job(
 
 def failure_line(job: Job, failure: Exception) -> str:
     """Return one line that names the recording and says what went wrong with it."""
-    line = " ".join(str(failure).split())
-    if isinstance(failure, OSError) and failure.strerror and not isinstance(failure, GovorError):
-        # Python would put the number of the error first, which tells nobody anything.
-        line = failure.strerror + (f": {failure.filename}" if failure.filename else "")
+    text = system_error_text(failure) if isinstance(failure, OSError) else str(failure)
+    line = " ".join(text.split())
     name = tr("стандартный ввод", "standard input") if job.source == STDIN else job.source
     return line if name in line else f"{name}: {line}"
 
