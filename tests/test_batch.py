@@ -232,12 +232,23 @@ def test_watching_recognises_what_appears_and_ends_cleanly(tmp_path: Path) -> No
         assert not (output / "new.txt").exists()
         file.write(content[len(content) // 2 :])
     wait_for(output / "new.txt")
+    # One that rests for so long that it is taken for whole: read in part, told of, and read again.
+    (watched / "slow.wav").write_bytes(content[: len(content) // 2])
+    wait_for(output / "slow.txt")
+    part = (output / "slow.txt").read_text(encoding="utf-8")
+    with (watched / "slow.wav").open("ab") as file:
+        file.write(content[len(content) // 2 :])
+    while (output / "slow.txt").read_text(encoding="utf-8") == part:
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
+    # Nothing is wrong with any of them as they are now.
+    assert (process.returncode, errors.count("error: ")) == (0, 1)
     assert "Traceback" not in errors
     whole = run(tmp_path / "new.wav").stdout
     assert (output / "new.txt").read_text(encoding="utf-8") == whole
+    assert (output / "slow.txt").read_text(encoding="utf-8") == whole
 
 
 def test_nothing_is_lost_or_done_twice_when_a_ray_worker_dies(folder: Path, tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def run_watch(
                     if _is_fresh(job):
                         tally.num_skipped += 1
                     else:
+                        tally.begin_again(job)
                         workers.submit(job)
             began = time.monotonic()
             for event in workers.events(_TICK_SECONDS):

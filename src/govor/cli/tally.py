@@ -29,7 +29,8 @@ class Tally:
     num_skipped: int = 0
     seconds: float = 0.0
     """Of audio recognised, all that is finished."""
-    failures: list[str] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """A recording and what was wrong with it."""
     _open: dict[str, float] = field(default_factory=dict)
     """Seconds done of the recordings that are being worked on."""
     _lengths: dict[str, float] = field(default_factory=dict)
@@ -48,7 +49,11 @@ class Tally:
         if result.error is None:
             self.num_done += 1
         else:
-            self.failures.append(result.error)
+            self.failures.append((result.job.source, result.error))
+
+    def begin_again(self, job: Job) -> None:
+        """Forget that a recording failed: it has changed since, as one does that was not whole yet."""
+        self.failures = [(source, line) for source, line in self.failures if source != job.source]
 
     @property
     def num_through(self) -> int:
@@ -85,7 +90,7 @@ class Tally:
         terminal.notes.print(table)
         # Each was named when it failed; of a long run that is out of sight by now.
         if self.num_through > _SCREEN_LINES:
-            for line in self.failures:
+            for _, line in self.failures:
                 terminal.say(f"  {line}")
 
     def _length(self, source: str) -> float:
