@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 
 from govor.batch import FolderWatcher, ProcessWorkers, Progress, Workers
+from govor.batch.cluster import RayWorkers
 from govor.cli.batch import ModelLoader
 from govor.cli.decoder_choice import DecoderChoice
 from govor.cli.options import DecoderName
-from govor.errors import ModelNotFoundError
+from govor.errors import ModelNotFoundError, WorkerError
 from govor.jobs import Job, JobResult
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000
-LOADER = ModelLoader(None, DecoderChoice(DecoderName.greedy))
+LOADER = ModelLoader(None, DecoderChoice(decoder=DecoderName.greedy))
 # The machine may be busy with other tests.
 PATIENCE = 240.0
 
@@ -231,12 +232,23 @@ def test_watching_recognises_what_appears_and_ends_cleanly(tmp_path: Path) -> No
         assert not (output / "new.txt").exists()
         file.write(content[len(content) // 2 :])
     wait_for(output / "new.txt")
+    # One that rests for so long that it is taken for whole: read in part, told of, and read again.
+    (watched / "slow.wav").write_bytes(content[: len(content) // 2])
+    wait_for(output / "slow.txt")
+    part = (output / "slow.txt").read_text(encoding="utf-8")
+    with (watched / "slow.wav").open("ab") as file:
+        file.write(content[len(content) // 2 :])
+    while (output / "slow.txt").read_text(encoding="utf-8") == part:
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
+    # Nothing is wrong with any of them as they are now.
+    assert (process.returncode, errors.count("error: ")) == (0, 1)
     assert "Traceback" not in errors
     whole = run(tmp_path / "new.wav").stdout
     assert (output / "new.txt").read_text(encoding="utf-8") == whole
+    assert (output / "slow.txt").read_text(encoding="utf-8") == whole
 
 
 def test_nothing_is_lost_or_done_twice_when_a_ray_worker_dies(folder: Path, tmp_path: Path) -> None:
@@ -297,3 +309,11 @@ def test_ray_on_the_command_line_gives_the_texts_of_one_process(folder: Path) ->
     done = run(folder, "--ray", "local", "-j", 1)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == run(folder).stdout
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:1", "[::1]:99999"])
+def test_a_cluster_that_does_not_answer_is_told_at_once(address: str) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    with pytest.raises(WorkerError, match="ray start --head") as caught:
+        RayWorkers(LOADER, address, 1)
+    assert address in str(caught.value)

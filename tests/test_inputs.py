@@ -67,3 +67,8 @@ def test_a_file_named_twice_is_taken_once_where_it_is_written(folder: Path) -> N
     once = find_recordings(names, unique=True).recordings
     assert [each.stem.as_posix() for each in once] == ["b", "a", "deep/er/c"]
     assert once[0].source == names[0]
+
+
+def test_standard_input_is_taken_once(folder: Path) -> None:
+    found = find_recordings(["-", str(folder / "b.wav"), "-", str(folder / "b.wav")]).recordings
+    assert [each.source for each in found] == ["-", str(folder / "b.wav"), str(folder / "b.wav")]

@@ -65,7 +65,10 @@ def no_program_is_left_behind() -> Iterator[None]:
 class Listening:
     """A running ``govor listen``; what it writes can be waited for."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str, terminal: bool = False) -> None:
+    def __init__(
+        self, environment: dict[str, str], *arguments: str, terminal: bool = False, piped: bool = False
+    ) -> None:
+        """Start it on a `terminal`, with the results going into a pipe all the same if `piped`."""
         environment = environment | {"PYTHONPATH": SOURCE, "GOVOR_LANG": "ru", "TERM": "xterm"}
         environment |= {"PYTHONUTF8": "1", "COLUMNS": "60", "LINES": "20"}
         # Ctrl-C may have been switched off for whoever runs the tests.
@@ -79,11 +82,18 @@ class Listening:
         if terminal:
             ours, theirs = os.openpty()
             self.process = subprocess.Popen(
-                command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+                command,
+                env=environment,
+                stdin=theirs,
+                stdout=subprocess.PIPE if piped else theirs,
+                stderr=theirs,
             )
             os.close(theirs)
             streams = {"out": ours}
             self._close = [lambda: os.close(ours)]
+            if self.process.stdout is not None:
+                streams = {"out": self.process.stdout.fileno(), "err": ours}
+                self._close.append(self.process.stdout.close)
         else:
             self.process = subprocess.Popen(
                 command,
@@ -263,6 +273,16 @@ def test_a_terminal_shows_the_text_growing_in_place_and_the_level(virtual: Virtu
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     assert "следы" in plain and "Traceback" not in plain
     assert not re.search("Expression|ALSA", plain)
+
+
+def test_a_pipe_gets_the_events_while_the_terminal_shows_the_level(virtual: VirtualMicrophone) -> None:
+    listening = Listening(virtual.environment, "--format", "jsonl", terminal=True, piped=True)
+    listening.wait_until(lambda: READY in listening.notes)
+    final = say(virtual, listening, FIRST)
+    assert listening.stop() == 0
+    assert len(listening.events) > len(listening.finals) >= 1
+    assert "○ слушаю" in listening.notes and final["text"].split()[0] in listening.notes
+    assert '"event"' not in listening.notes
 
 
 def test_a_device_that_is_pulled_out_and_put_back_goes_on_by_itself() -> None:

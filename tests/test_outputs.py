@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import tracemalloc
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from govor.outputs import FORMATS, render, write_whole
+from govor.outputs import FORMATS, render, render_pieces, write_whole
 from govor.transcript import (
     SCHEMA,
     Alternative,
@@ -124,3 +125,18 @@ def test_coverage_finds_what_nobody_accounts_for() -> None:
     )
     assert torn.gaps(6.0) == ((1.0, 1.5), (2.0, 3.0), (4.0, 6.0))
     assert Coverage(()).gaps(1.0) == ((0.0, 1.0),)
+
+
+def test_json_is_written_in_pieces_that_never_are_in_memory_whole(tmp_path: Path) -> None:
+    words = tuple(Word("слово", second / 2, second / 2 + 0.4, 0.5) for second in range(20))
+    long = Transcript("", tuple(Segment(0.0, 9.9, "слово", words, 0.5) for _ in range(1000)), 10000.0)
+    tracemalloc.start()
+    write_whole(tmp_path / "long.json", render_pieces(long, "json"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = (tmp_path / "long.json").stat().st_size
+    # 0.03 of it, the buffers of the file; ten times as much when it was made whole.
+    assert peak < 0.1 * size and size > 2e6
+    for transcript in (FULL, PLAIN, long):
+        whole = json.dumps(transcript.to_json(), ensure_ascii=False, indent=2) + "\n"
+        assert "".join(render_pieces(transcript, "json")) == render(transcript, "json") == whole

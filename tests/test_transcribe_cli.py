@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +118,101 @@ def test_standard_input_takes_files_even_mp4_with_its_index_at_the_end(model: st
     assert done.stderr.decode() == ""
     found = json.loads(done.stdout)
     assert (found["audio_filepath"], found["text"]) == ("-", "а а")
+
+
+@pytest.mark.parametrize("more", [(), ("--raw", "16000:s16le"), ("-j", "2")])
+def test_empty_standard_input_is_one_clear_line(model: str, more: tuple[str, ...]) -> None:
+    done = govor(["-", "-m", model, *more], b"")
+    (line,) = done.stderr.decode().splitlines()
+    assert (done.stdout, done.returncode) == (b"", 1)
+    assert line.startswith("error: standard input: ")
+
+
+def test_streams_that_the_caller_closed_give_no_traceback(model: str, tmp_path: Path) -> None:
+    recording = write_wav(tmp_path / "a.wav", hoots(1))
+    for command, code, text in (
+        ("- <&-", 1, ""),
+        (f"{recording} >&-", 0, ""),
+        (f"{recording} 2>&-", 0, "а\n"),
+    ):
+        line = f"{sys.executable} -m govor transcribe -m {model} {command}"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=300, check=False)
+        assert "Traceback" not in done.stderr
+        assert (done.returncode, done.stdout) == (code, text)
+
+
+@pytest.mark.parametrize("suffix", ["raw", "pcm"])
+def test_sound_without_a_header_is_told_its_option(
+    model: str, tmp_path: Path, capsys: Capture, suffix: str
+) -> None:
+    path = tmp_path / "in" / f"a.{suffix}"
+    path.parent.mkdir()
+    path.write_bytes((hoots(2) * 32767).astype("<i2").tobytes())
+    for argument in (path, path.parent):
+        assert run(["transcribe", str(argument), "-m", model]) == 1
+        assert "--raw 16000:s16le" in capsys.readouterr().err
+    assert run(["transcribe", str(path.parent), "-m", model, "--raw", "16000:s16le"]) == 0
+    assert capsys.readouterr().out == "а а\n"
+
+
+def test_what_the_system_refuses_is_told_by_its_reason(model: str, tmp_path: Path, capsys: Capture) -> None:
+    recording = write_wav(tmp_path / "a.wav", hoots(1))
+    (tmp_path / "out" / "a.txt" / "taken").mkdir(parents=True)
+    assert run(["transcribe", recording, "-m", model, "-o", str(tmp_path / "out")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {recording}: ") and line.endswith("Is a directory")
+    assert "Errno" not in line
+    if Path("/dev/full").exists():
+        arguments = [sys.executable, "-m", "govor", "transcribe", recording, "-m", model]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_before_any_work(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    recordings = [write_wav(tmp_path / f"{name}.wav", hoots(1)) for name in "ab"]
+    assert run(["transcribe", *recordings, "-m", model, "-o", recordings[0]]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--output-dir" in line and "File exists" in line
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_texts_go_into_their_file_while_a_terminal_shows_the_bar(
+    model: str, tmp_path: Path, processes: str
+) -> None:
+    pty = pytest.importorskip("pty", reason="there are no terminals of that kind here")
+    good = [write_wav(tmp_path / f"{number}.wav", hoots(number + 1)) for number in range(3)]
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no sound")
+    texts = tmp_path / "texts"
+    master, terminal = pty.openpty()
+    arguments = ["transcribe", *good[:2], str(bad), good[2], good[0], "-j", processes, "-m", model]
+    with texts.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "govor", *arguments],
+            stdout=file,
+            stderr=terminal,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "90"},
+        )
+        os.close(terminal)
+        shown = b""
+        try:
+            while piece := os.read(master, 1 << 16):
+                shown += piece
+        except OSError:
+            pass  # so Linux tells that nobody writes to it any more
+        os.close(master)
+        assert process.wait(300) == 1
+    said = ["а", "а а", "а а а", "а"]
+    expected = zip([*good, good[0]], said, strict=True)
+    assert texts.read_text(encoding="utf-8") == "".join(f"{path}: {text}\n" for path, text in expected)
+    plain = shown.decode()
+    assert "real time" in plain and "5/5" in plain
+    # Each note begins where a line does, not behind the bar.
+    (before, _) = re.split(r"\x1b\[31merror:", plain)
+    assert re.sub(r"\x1b\[[0-9;?]*[lhm]", "", before).endswith(("\n", "\r", "\x1b[2K"))
 
 
 def test_the_sound_of_a_film_is_recognised(model: str, tmp_path: Path, capsys: Capture) -> None:

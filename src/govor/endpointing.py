@@ -53,6 +53,18 @@ class EndpointConfig:
     floor down for seconds."""
 
 
+LENIENT = EndpointConfig(
+    onset_seconds=0.06,
+    silence_seconds=0.25,
+    decibels_on=9.0,
+    decibels_off=6.0,
+    quietest_db=-95.0,
+    floor_db=-95.0,
+)
+"""For the energy, where what is no speech is left out: noise that is taken for speech loses no words, speech
+that is taken for noise does. The levels are those that 16 bits can hold."""
+
+
 @dataclass(frozen=True)
 class EndpointState:
     """All that `step` remembers between frames."""

@@ -67,3 +67,10 @@ class ServerError(GovorError, OSError):
 
 class WorkerError(GovorError, RuntimeError):
     """The processes that were to share the work cannot be started."""
+
+
+def system_error_text(error: OSError) -> str:
+    """Return what the system says of a file, without the number of the error that Python puts first."""
+    if isinstance(error, GovorError) or not error.strerror:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

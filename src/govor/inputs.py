@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from govor.language import tr
+from govor.raw_audio import RAW_SUFFIXES
 
 STDIN = "-"
 SUFFIXES = frozenset(
     f".{name}"
     for name in (
         *("wav", "wave", "w64", "flac", "mp3", "ogg", "oga", "opus", "spx", "m4a", "m4b", "aac", "wma"),
-        *("aif", "aiff", "au", "caf", "amr", "3gp"),
-        *("mp4", "mkv", "mka", "webm", "mov", "avi", "ts", "mpg", "mpeg", "wmv", "flv"),
+        *("aif", "aiff", "au", "caf", "amr", "awb", "gsm", "3gp", "wv", "ape", "mp2", "ac3"),
+        *("mp4", "m4v", "mkv", "mka", "webm", "mov", "avi", "ts", "mts", "m2ts", "mpg", "mpeg", "vob"),
+        *("wmv", "flv", "ogv"),
     )
 )
 """What is taken from a folder; a file that is named itself may be called anything."""
-RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".al", ".ul"})
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def find_recordings(arguments: Iterable[str], *, raw: bool = False, unique: bool
     """Find the recordings that files, folders (searched to the bottom), patterns and ``-`` stand for.
 
     With `raw` a folder's files without a header are taken, else those with a suffix of sound or film. With
-    `unique` a recording that is named twice is taken once. Files whose outputs would have the same name keep
+    `unique` a recording that is named twice is taken once; standard input, which can be read once, always is.
+    Files whose outputs would have the same name keep
     their suffix in it: ``a.mp3.txt`` beside ``a.wav.txt``.
     """
     found: list[tuple[str, Path]] = []
@@ -59,14 +61,13 @@ def find_recordings(arguments: Iterable[str], *, raw: bool = False, unique: bool
             errors.append(f"{argument}: {error.strerror or error}")
             continue
         if not some:
-            errors.append(_nothing(argument))
+            errors.append(_nothing(argument, raw))
         found += some
     places = {(source, relative): _place(source) for source, relative in found}
-    if unique:
-        once: dict[str, tuple[str, Path]] = {}
-        for pair in found:
-            once.setdefault(places[pair], pair)
-        found = list(once.values())
+    once: dict[object, tuple[str, Path]] = {}
+    for number, pair in enumerate(found):
+        once.setdefault(places[pair] if unique or pair[0] == STDIN else number, pair)
+    found = list(once.values())
     first = {places[pair]: pair[1].with_suffix("") for pair in found}
     stems = Counter(first.values())
     return Inputs(
@@ -104,9 +105,15 @@ def _expand_match(match: str, suffixes: frozenset[str]) -> list[tuple[str, Path]
     return _expand(match, suffixes) if Path(match).is_dir() else [(match, Path(Path(match).name))]
 
 
-def _nothing(argument: str) -> str:
-    if Path(argument).is_dir():
+def _nothing(argument: str, raw: bool) -> str:
+    if not Path(argument).is_dir():
+        return tr(
+            f"{argument}: под этот образец не подходит ни один файл",
+            f"{argument}: no file matches this pattern",
+        )
+    if raw or not _expand(argument, RAW_SUFFIXES):
         return tr(f"{argument}: в папке нет записей", f"{argument}: no recordings in this folder")
     return tr(
-        f"{argument}: под этот образец не подходит ни один файл", f"{argument}: no file matches this pattern"
+        f"{argument}: в папке только звук без заголовка; назовите его вид: --raw 16000:s16le",
+        f"{argument}: only sound without a header in this folder; name its format: --raw 16000:s16le",
     )

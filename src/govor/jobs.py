@@ -11,8 +11,10 @@ from typing import TypeAlias
 
 from govor.audio import RawFormat, Source
 from govor.decoding import Decoder
-from govor.errors import AudioError, GovorError
-from govor.outputs import render, write_whole
+from govor.errors import AudioError, GovorError, system_error_text
+from govor.inputs import STDIN
+from govor.language import tr
+from govor.outputs import render_pieces, write_whole
 from govor.recognizer import Recognizer
 from govor.text_finishing import finish
 from govor.transcript import Transcript
@@ -105,15 +107,22 @@ def run_job(
             error = f"{job.source}: " + "; ".join(faults)
         write_outputs(job, transcript, written)
     except (GovorError, OSError) as failure:
-        line = " ".join(str(failure).split())
-        error = line if job.source in line else f"{job.source}: {line}"
+        error = failure_line(job, failure)
     return JobResult(job, transcript, error, tuple(written), time.perf_counter() - started)
+
+
+def failure_line(job: Job, failure: Exception) -> str:
+    """Return one line that names the recording and says what went wrong with it."""
+    text = system_error_text(failure) if isinstance(failure, OSError) else str(failure)
+    line = " ".join(text.split())
+    name = tr("стандартный ввод", "standard input") if job.source == STDIN else job.source
+    return line if name in line else f"{name}: {line}"
 
 
 def write_outputs(job: Job, transcript: Transcript, written: list[Path]) -> None:
     """Write the files that a job asks for, each whole or not at all, and append them. Raises OSError."""
     for path, name in zip(job.output_paths, job.formats, strict=False):
-        write_whole(path, render(transcript, name))
+        write_whole(path, render_pieces(transcript, name))
         written.append(path)
 
 
@@ -128,4 +137,4 @@ def finish_transcript(transcript: Transcript) -> Transcript:
 def _source(job: Job, data: bytes | None) -> Source:
     if data is not None:
         return data
-    return sys.stdin.buffer if job.source == "-" else job.source
+    return sys.stdin.buffer if job.source == STDIN else job.source

@@ -12,23 +12,20 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from govor.audio import Samples
-from govor.endpointing import FRAME_SECONDS, EndpointConfig, Endpointer, SpeechEnd, SpeechStart, quietest
+from govor.endpointing import (
+    FRAME_SECONDS,
+    LENIENT,
+    EndpointConfig,
+    Endpointer,
+    SpeechEnd,
+    SpeechStart,
+    quietest,
+)
 
 # A shorter recording is recognised whole.
 WINDOW_SECONDS = 25.0
 # Where there is no pause, the cut is at the quietest place this near the window's end.
 SEARCH_SECONDS = 8.0
-
-# Noise that is taken for speech loses no words; speech that is taken for noise may. The levels are those that
-# 16 bits can hold.
-_LENIENT = EndpointConfig(
-    onset_seconds=0.06,
-    silence_seconds=0.25,
-    decibels_on=9.0,
-    decibels_off=6.0,
-    quietest_db=-95.0,
-    floor_db=-95.0,
-)
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class CutConfig:
     """...so much of it next to speech."""
     context: float = 2.0
     """What a piece hears of its neighbours, where they touch."""
-    endpoints: EndpointConfig = _LENIENT
+    endpoints: EndpointConfig = LENIENT
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from govor.audio import Samples
 from govor.features import extract
+from govor.hearing import hear
 from govor.joining import Heard, seam
 from govor.language import tr
 from govor.long_audio import Cutter, Part, Piece, Silence
@@ -93,7 +94,9 @@ class Track:
                 return
             part = Piece(part.start, part.samples, part.start, part.end)
         # One at a time: two together take more memory, and are no quicker.
-        features = extract(part.samples, self._model.config.features)
+        alone = part.first == part.start and len(part.samples) == part.end - part.start
+        # Where it hears its neighbours, both must hear the same.
+        features = hear(part.samples, self._model.config.features, trim=alone)
         (log_probs,) = self._model.log_probs([features.values])
         times = features.times + part.first / self._rate
         self._join(part, Heard(log_probs, times, self._model.config.network.stride))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from govor.errors import AudioError, GovorError, InputNotFoundError
 from govor.language import tr
-from govor.raw_audio import RawFormat, decode_raw
+from govor.raw_audio import RAW_SUFFIXES, RawFormat, decode_raw
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -35,6 +36,8 @@ def source_name(source: Source) -> str:
         return str(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return tr(f"<{len(source)} байт>", f"<{len(source)} bytes>")
+    if source is getattr(sys.stdin, "buffer", None):
+        return tr("стандартный ввод", "standard input")
     return str(getattr(source, "name", "<stream>"))
 
 
@@ -112,6 +115,9 @@ def _open_bytes(source: Source, stack: ExitStack) -> BinaryIO:
                     f"{type(source).__name__} is not audio; give a path, bytes, a stream or a numpy array",
                 )
             )
+        if _is_empty(source):
+            name = source_name(source)
+            raise AudioError(tr(f"{name}: пусто, звука нет", f"{name}: empty, there is no audio"))
         return source
     path = Path(source)
     try:
@@ -144,6 +150,22 @@ def _open_bytes(source: Source, stack: ExitStack) -> BinaryIO:
         ) from error
 
 
+def _is_empty(stream: BinaryIO) -> bool:
+    """Tell whether a stream ends at once, without taking anything from it; False if that cannot be known."""
+    peek = getattr(stream, "peek", None)
+    if peek is not None:
+        return not peek(1)
+    try:
+        if not stream.seekable():
+            return False
+        start = stream.tell()
+        empty = not stream.read(1)
+        stream.seek(start)
+    except (AttributeError, OSError, ValueError):
+        return False
+    return empty
+
+
 def _seekable_mp4(file: BinaryIO, stack: ExitStack) -> BinaryIO:
     """Put an mp4 from a pipe into a temporary file: its index may stand at the end, where no pipe can go."""
     peek = getattr(file, "peek", None)
@@ -172,6 +194,7 @@ def _open_container(file: BinaryIO, source: Source, stack: ExitStack) -> InputCo
                 f"{name}: не звук или испорчено начало; подойдёт wav, mp3, ogg, flac, m4a…",
                 f"{name}: not audio, or its beginning is damaged; use wav, mp3, ogg, flac, m4a…",
             )
+            + _raw_hint(source)
         ) from error
     if not container.streams.audio or container.streams.audio[0].codec_context is None:
         kinds = ", ".join(stream.type for stream in container.streams) or container.format.name
@@ -180,8 +203,19 @@ def _open_container(file: BinaryIO, source: Source, stack: ExitStack) -> InputCo
                 f"{name}: нет звуковой дорожки, которую можно прочесть (есть: {kinds})",
                 f"{name}: no audio track that can be read (found: {kinds})",
             )
+            + _raw_hint(source)
         )
     return container
+
+
+def _raw_hint(source: Source) -> str:
+    """Return what else may be the matter: sound without a header looks like nothing, or like anything."""
+    if isinstance(source, (str, Path)) and Path(source).suffix.lower() not in RAW_SUFFIXES:
+        return ""
+    return tr(
+        "; звуку без заголовка нужен его вид: --raw 16000:s16le",
+        "; sound without a header needs its format: --raw 16000:s16le",
+    )
 
 
 def _frames(container: InputContainer, damage: list[str]) -> Iterator[AudioFrame]:

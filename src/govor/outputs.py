@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from govor.subtitles import to_srt, to_vtt
@@ -13,7 +12,7 @@ from govor.transcript import Transcript
 
 
 def _json(transcript: Transcript) -> str:
-    return json.dumps(transcript.to_json(), ensure_ascii=False, indent=2) + "\n"
+    return "".join(render_pieces(transcript, "json"))
 
 
 _WRITERS: dict[str, Callable[[Transcript], str]] = {
@@ -34,16 +33,26 @@ def render(transcript: Transcript, format: str) -> str:
     return _WRITERS[format](transcript)
 
 
-def write_whole(path: Path, text: str) -> None:
+def render_pieces(transcript: Transcript, format: str) -> Iterator[str]:
+    """Yield what `render` returns in pieces: the JSON of a long recording is never in memory whole."""
+    if format == "json":
+        yield from transcript.json_pieces()
+        yield "\n"
+    else:
+        yield render(transcript, format)
+
+
+def write_whole(path: Path, text: Iterable[str]) -> None:
     """Write a file in UTF-8 so that it never exists in part, even if the program is killed; makes its folder.
 
+    `text` is a string or pieces of one.
     Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:

@@ -20,6 +20,8 @@ _LINEAR = {
 }
 ENCODINGS = (*_LINEAR, "s24le", "s24be", "alaw", "mulaw")
 MAX_CHANNELS = 64
+RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".al", ".ul"})
+"""What files without a header are called."""
 _READ_BYTES = 1 << 16
 
 

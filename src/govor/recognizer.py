@@ -16,7 +16,7 @@ from govor.confidence import Calibration, calibration_from_json, word_features
 from govor.decoding import Decoded, Decoder, greedy, reads_search_output
 from govor.endpointing import EndpointConfig
 from govor.errors import ConfigError, MissingExtraError
-from govor.features import extract
+from govor.hearing import hear
 from govor.joining import Heard
 from govor.language import tr
 from govor.long_audio import PauseCutter, WindowCutter
@@ -161,7 +161,7 @@ class Recognizer:
         self, windows: list[tuple[int, Samples]], decode: Decoder, calibration: Calibration | None
     ) -> Iterator[Segment]:
         features = self.model.config.features
-        parts = [extract(samples, features) for _, samples in windows]
+        parts = [hear(samples, features, trim=True) for _, samples in windows]
         all_log_probs = self.model_for(decode).log_probs([part.values for part in parts])
         for (first, samples), part, log_probs in zip(windows, parts, all_log_probs, strict=True):
             offset = first / features.sample_rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ SCHEMA = "govor-transcript/1"
 """What `Transcript.to_json` obeys: data/transcript-1.schema.json. A new number is a breaking change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """A recognised word."""
 
@@ -44,7 +45,7 @@ class Alternative:
         return {"text": self.text, "score": round(self.score, 3)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of speech that was recognised in one piece."""
 
@@ -74,7 +75,7 @@ class Segment:
         return row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """What was done with a part of a recording."""
 
@@ -198,12 +199,15 @@ class Transcript:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object as data/transcript-1.schema.json describes it."""
+        return self._row([segment.to_json() for segment in self.segments])
+
+    def _row(self, segments: Sequence[object]) -> dict[str, Any]:
         row: dict[str, Any] = {
             "schema": SCHEMA,
             "audio_filepath": self.audio_filepath,
             "duration": round(self.duration, 4),
             "text": self.text,
-            "segments": [segment.to_json() for segment in self.segments],
+            "segments": segments,
         }
         if self.alternatives:
             row["alternatives"] = [alternative.to_json() for alternative in self.alternatives]
@@ -216,6 +220,12 @@ class Transcript:
         if self.warnings:
             row["warnings"] = list(self.warnings)
         return row
+
+    def json_pieces(self) -> Iterator[str]:
+        """Yield the JSON object as indented text, in pieces: that of ten hours would take 150 MB whole."""
+        # The encoder asks what a segment is when it comes to it.
+        row = self._row(list(self.segments))
+        yield from json.JSONEncoder(ensure_ascii=False, indent=2, default=Segment.to_json).iterencode(row)
 
     def to_jsonl(self) -> str:
         """Return the JSON object as one line, without the line feed."""

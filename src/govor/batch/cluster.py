@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 import time
 from collections import deque
@@ -23,6 +24,7 @@ LOCAL = "local"
 """The address that starts a Ray of this machine, to try things out."""
 # A node of a cluster may go for reasons that no recording is to blame for.
 _PATIENCE_SECONDS = 30.0
+_ANSWER_SECONDS = 5.0
 
 
 class PortableLoader(Protocol):
@@ -240,6 +242,7 @@ def _connect(address: str, num_workers: int) -> Any:
     else:
         options |= {"address": address}
         del options["include_dashboard"]
+        _check_reachable(address)
     try:
         ray.init(**options)
     # Its client raises gRPC's own errors among others.
@@ -247,11 +250,28 @@ def _connect(address: str, num_workers: int) -> Any:
         reason = " ".join(str(error).split())[:200]
         raise WorkerError(
             tr(
+                f"кластер Ray {address} не пускает ({reason}); если он с ключом: RAY_AUTH_MODE=token",
+                f"Ray cluster {address} refuses us ({reason}); if it has a token, set RAY_AUTH_MODE=token",
+            )
+        ) from error
+    return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise WorkerError if nothing answers at an address that names a machine: Ray would try for a minute."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WorkerError(
+            tr(
                 f"кластер Ray {address} недоступен ({reason}); запущен ли он: ray start --head?",
                 f"Ray cluster {address} cannot be reached ({reason}); is it running: ray start --head?",
             )
         ) from error
-    return ray
 
 
 def _written(job: Job, result: JobResult) -> JobResult:

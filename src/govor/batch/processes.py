@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -88,13 +89,14 @@ class ProcessWorkers:
     def close(self) -> None:
         """End the workers at once; files are whole or not there."""
         for worker in self._workers:
-            worker.pipe.close()
             worker.process.terminate()
         for worker in self._workers:
             worker.process.join(_GOODBYE_SECONDS)
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+            # Not before: one that still wants to send something would complain.
+            worker.pipe.close()
             worker.process.close()
         self._workers = []
         self._waiting.clear()
@@ -173,6 +175,12 @@ def _cause(exit_code: int | None) -> str:
 
 
 def _work(pipe: Connection, loader: Loader) -> None:
+    # Without a parent nobody waits for the rest; that is no fault to be shown.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _serve(pipe, loader)
+
+
+def _serve(pipe: Connection, loader: Loader) -> None:
     # Ctrl-C reaches the whole group of processes; what it means is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -184,10 +192,7 @@ def _work(pipe: Connection, loader: Loader) -> None:
         return
     pipe.send(("ready", note))
     while True:
-        try:
-            job, data = pipe.recv()
-        except EOFError:
-            return
+        job, data = pipe.recv()
         result: JobResult = attempt(
             job, recognizer, decoder, lambda done: pipe.send(("progress", done)), data
         )

@@ -16,6 +16,7 @@ def main() -> None:
     # It would look through every installed package for plugins of which Govor has none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    _open_standard_streams()
     from govor.cli.app import run
 
     code = run(sys.argv[1:])
@@ -27,3 +28,11 @@ def main() -> None:
     # The same for the last look, as the interpreter goes.
     gc.freeze()
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Put nothing where the caller left nothing (``<&-``), or the next file opened would get its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8"))

@@ -10,7 +10,7 @@ import typer
 
 from govor import __version__
 from govor.cli.console import ExitCode, Terminal, limit_threads
-from govor.errors import GovorError
+from govor.errors import GovorError, system_error_text
 from govor.language import speaks_russian, tr
 
 # Older typer uses click, newer carries a copy of its own; this is the base of its errors in either.
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.SOME_FAILED
     except OSError as error:
         # A full disk, a read-only folder: the user can cure it, so it gets a line and no traceback.
-        terminal.fail(str(error))
+        terminal.fail(system_error_text(error))
         return ExitCode.SOME_FAILED
     if result == ExitCode.INTERRUPTED:
         # Newer typer turns Ctrl-C into this code itself.

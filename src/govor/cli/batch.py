@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.decoder_choice import DecoderChoice
+from govor.cli.tally import Tally, tally_bar
 from govor.errors import ConfigError
 from govor.language import tr
 
@@ -76,7 +77,6 @@ Ray = Annotated[
     ),
 ]
 _TICK_SECONDS = 0.5
-_SCREEN_LINES = 20
 _LOOK_SECONDS = 1.0
 
 
@@ -92,7 +92,7 @@ class ModelLoader:
         from govor.recognizer import load_model
 
         recognizer = load_model(self.model)
-        return recognizer, self.choice.decoder(recognizer)
+        return recognizer, self.choice.make(recognizer)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -107,65 +107,6 @@ class ModelLoader:
             name: places[value] for name, value in chosen.items() if isinstance(value, Path)
         }
         return ModelLoader(self.model and places[self.model], replace(self.choice, **paths))
-
-
-@dataclass
-class Tally:
-    """What has been done, for the bar and the table."""
-
-    started: float = field(default_factory=time.monotonic)
-    num_done: int = 0
-    num_skipped: int = 0
-    seconds: float = 0.0
-    """Of audio recognised, all that is finished."""
-    failures: list[str] = field(default_factory=list)
-    _open: dict[str, float] = field(default_factory=dict)
-
-    def progress(self, source: str, seconds: float) -> None:
-        """Note how far a recording is."""
-        self._open[source] = seconds
-
-    def result(self, result: JobResult) -> None:
-        """Count a recording that is through."""
-        self._open.pop(result.job.source, None)
-        if result.transcript is not None:
-            self.seconds += result.transcript.duration
-        if result.error is None:
-            self.num_done += 1
-        else:
-            self.failures.append(result.error)
-
-    @property
-    def speed(self) -> float:
-        """Seconds of audio a second, of all processes together."""
-        passed = max(time.monotonic() - self.started, 1e-3)
-        return (self.seconds + sum(self._open.values())) / passed
-
-    def show(self, terminal: Terminal) -> None:
-        """Print the table, and below it what failed."""
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, show_header=False)
-        passed = time.monotonic() - self.started
-        for name, value in (
-            (tr("распознано", "recognised"), str(self.num_done)),
-            (tr("пропущено", "skipped"), str(self.num_skipped)),
-            (tr("с ошибками", "with errors"), str(len(self.failures))),
-            (tr("звука", "audio"), _clock(self.seconds)),
-            (tr("времени", "time"), _clock(passed)),
-            (tr("быстрее речи", "times real time"), f"{self.speed:.1f}"),
-        ):
-            table.add_row(name, value)
-        terminal.notes.print(table)
-        # Each was named when it failed; of a long run that is out of sight by now.
-        if self.num_done + len(self.failures) > _SCREEN_LINES:
-            for line in self.failures:
-                terminal.say(f"  {line}")
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def check_batch_options(
@@ -214,23 +155,25 @@ def run_all(
     workers: Workers, jobs: Sequence[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
 ) -> None:
     """Recognise all jobs and show each result in the order of the jobs. Ends the workers."""
+    from govor.inputs import STDIN
     from govor.jobs import JobResult
 
     order = deque(jobs)
-    waiting: dict[str, JobResult] = {}
-    with _ended(workers), _bar(terminal, len(jobs)) as update:
+    # The same recording may have been named twice.
+    waiting: dict[str, deque[JobResult]] = {}
+    with _ended(workers), tally_bar(terminal, jobs, tally) as update:
         for job in jobs:
-            workers.submit(job, sys.stdin.buffer.read() if job.source == "-" else None)
+            workers.submit(job, sys.stdin.buffer.read() if job.source == STDIN else None)
         while workers.num_open:
             for event in workers.events(_TICK_SECONDS):
                 if isinstance(event, JobResult):
                     tally.result(event)
-                    waiting[event.job.source] = event
+                    waiting.setdefault(event.job.source, deque()).append(event)
                 else:
                     _tell(event, terminal, tally)
-            update(tally)
-            while order and order[0].source in waiting:
-                printer.show(waiting.pop(order.popleft().source))
+            update()
+            while order and waiting.get(order[0].source):
+                printer.show(waiting[order.popleft().source].popleft())
 
 
 def run_watch(
@@ -265,6 +208,7 @@ def run_watch(
                     if _is_fresh(job):
                         tally.num_skipped += 1
                     else:
+                        tally.begin_again(job)
                         workers.submit(job)
             began = time.monotonic()
             for event in workers.events(_TICK_SECONDS):
@@ -292,7 +236,7 @@ def _tell(event: object, terminal: Terminal, tally: Tally) -> None:
     if isinstance(event, Note):
         terminal.warn(event.text)
     elif isinstance(event, Progress):
-        tally.progress(event.job.source, event.seconds)
+        tally.progress(event.job, event.seconds)
 
 
 @contextmanager
@@ -324,34 +268,6 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
-
-
-@contextmanager
-def _bar(terminal: Terminal, total: int) -> Iterator[Callable[[Tally], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = terminal.notes
-    with Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-        disable=terminal.quiet or not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=total)
-
-        def update(tally: Tally) -> None:
-            failed = len(tally.failures)
-            what = tr(f"×{tally.speed:.0f} к речи", f"{tally.speed:.0f}x real time")
-            bar.update(
-                task,
-                completed=tally.num_done + failed,
-                description=what + (tr(f", ошибок {failed}", f", {failed} failed") if failed else ""),
-            )
-
-        yield update
 
 
 def exit_code(tally: Tally, num_bad_inputs: int) -> ExitCode:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from govor.language import tr
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 
 class ExitCode(IntEnum):
@@ -34,6 +35,8 @@ class Terminal:
     """
 
     quiet: bool = False
+    _drawn_on: list[Console] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The console of the bar that is being shown, if one is."""
 
     @property
     def results(self) -> Console:
@@ -42,21 +45,26 @@ class Terminal:
 
     @property
     def notes(self) -> Console:
-        """Console of notes; silent under ``--quiet``."""
-        return _console(stderr=True, quiet=self.quiet)
+        """Console of notes; silent under ``--quiet``. Above the bar, if there is one."""
+        return self._drawn_on[-1] if self._drawn_on else _console(stderr=True, quiet=self.quiet)
+
+    @property
+    def shows_bars(self) -> bool:
+        """Whether somebody looks who would see a bar move."""
+        return not self.quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def say(self, text: str) -> None:
         """Tell the user something that is not a result."""
         if not self.quiet:
-            _print_line("", text)
+            self._print_line("", text)
 
     def warn(self, text: str) -> None:
         """Warn in one line; said even under ``--quiet``."""
-        _print_line(f"[yellow]{tr('внимание', 'warning')}:[/yellow] ", text)
+        self._print_line(f"[yellow]{tr('внимание', 'warning')}:[/yellow] ", text)
 
     def fail(self, text: str) -> None:
         """Report an error in one line; said even under ``--quiet``."""
-        _print_line(f"[red]{tr('ошибка', 'error')}:[/red] ", " ".join(text.split()))
+        self._print_line(f"[red]{tr('ошибка', 'error')}:[/red] ", " ".join(text.split()))
 
     def fail_at(self, place: str, reason: str) -> None:
         """Report an error of one input; a reason that names the place itself does not get it twice."""
@@ -68,7 +76,7 @@ class Terminal:
 
         With `unit` "B" it counts bytes and shows their rate.
         """
-        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+        if not self.shows_bars:
             yield lambda done, total: None
             return
         from rich.markup import escape
@@ -76,8 +84,6 @@ class Terminal:
             BarColumn,
             DownloadColumn,
             MofNCompleteColumn,
-            Progress,
-            ProgressColumn,
             TaskProgressColumn,
             TextColumn,
             TimeElapsedColumn,
@@ -91,21 +97,46 @@ class Terminal:
         elif not unit:
             columns.append(MofNCompleteColumn())
         columns += [TimeElapsedColumn(), TimeRemainingColumn(compact=True)]
-        with Progress(*columns, console=self.notes, transient=True) as bar:
+        with self.bar(*columns) as bar:
             task = bar.add_task(escape(what), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextlib.contextmanager
+    def bar(self, *columns: ProgressColumn) -> Iterator[Progress]:
+        """Show a bar of these columns until the end of the block; what is said meanwhile appears above it.
+
+        Only where `shows_bars`.
+        """
+        from rich.progress import Progress
+
+        console = self.notes
+        with Progress(*columns, console=console, transient=True, redirect_stdout=results_are_seen()) as bar:
+            self._drawn_on.append(console)
+            try:
+                yield bar
+            finally:
+                self._drawn_on.pop()
+
+    def _print_line(self, label: str, text: str) -> None:
+        from rich.markup import escape
+
+        console = self._drawn_on[-1] if self._drawn_on else _console(stderr=True)
+        console.print(label + escape(text))
+
+
+def results_are_seen() -> bool:
+    """Tell whether standard output is a terminal.
+
+    rich sends what is printed beside something it redraws to the terminal of that, so that it appears above;
+    asked to do so for a file or a pipe, it would leave that empty.
+    """
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True)
-
-
-def _print_line(label: str, text: str) -> None:
-    from rich.markup import escape
-
-    _console(stderr=True).print(label + escape(text))
 
 
 def require(extra: str, *modules: str) -> None:

@@ -12,24 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from govor.cli.console import ExitCode, Terminal
-from govor.cli.decoder_choice import DecoderChoice
-from govor.cli.options import (
-    Alpha,
-    BeamWidth,
-    Beta,
-    Decoder,
-    DecoderName,
-    FalseAccepts,
-    HotWords,
-    HotWordWeight,
-    LanguageModel,
-    Mix,
-    Model,
-    NoLanguageModel,
-    Phrases,
-    Quiet,
-    example,
-)
+from govor.cli.decoder_choice import DecoderChoice, decoder_options
+from govor.cli.options import Model, Quiet, example
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -45,20 +29,11 @@ HELP = example(
 )
 
 
+@decoder_options("alternatives")
 def evaluate(
     manifest: Annotated[Path, typer.Argument(help=tr("Манифест JSONL.", "A JSONL manifest."))],
     model: Model = None,
-    decoder: Decoder = DecoderName.auto,
-    lm: LanguageModel = None,
-    no_lm: NoLanguageModel = False,
-    mix: Mix = None,
-    hotwords: HotWords = None,
-    hotword_weight: HotWordWeight = None,
-    beam_width: BeamWidth = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    phrases: Phrases = None,
-    false_accepts: FalseAccepts = None,
+    choice: DecoderChoice = DecoderChoice(),
     json_output: Annotated[
         Path | None,
         typer.Option(
@@ -87,25 +62,12 @@ def evaluate(
     for line in bad:
         terminal.fail(f"{line.place}: {line.reason}")
     recognizer = load_model(model)
-    choice = DecoderChoice(
-        decoder,
-        lm,
-        no_lm,
-        hotwords,
-        hotword_weight,
-        1,
-        beam_width,
-        alpha,
-        beta,
-        phrases,
-        false_accepts,
-        tuple(mix or ()),
-    ).decoder(recognizer)
+    decoder = choice.make(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:
-        evaluation = run(utterances, recognizer, choice, update)
+        evaluation = run(utterances, recognizer, decoder, update)
     for failure in evaluation.failures:
         terminal.fail_at(failure.id, failure.reason)
-    _, note = recognizer.decoder(choice)
+    _, note = recognizer.decoder(decoder)
     damage = [warning for warning in evaluation.warnings if warning != note]
     if note:
         terminal.warn(note)
@@ -113,14 +75,14 @@ def evaluate(
         terminal.fail(warning)
     pairs = [(result.reference, result.hypothesis) for result in evaluation.results]
     details = evaluation.to_json()
-    if phrases is None:
+    if choice.phrases is None:
         _show(evaluation, worst, terminal.results)
     else:
-        spotted = spot_phrases(pairs, read_phrases(phrases))
+        spotted = spot_phrases(pairs, read_phrases(choice.phrases))
         details["phrases"] = spotted.to_json()
         _show_phrases(spotted, worst, terminal.results)
-    if hotwords is not None:
-        found = spot_words(pairs, hotwords.split(","))
+    if choice.hotwords is not None:
+        found = spot_words(pairs, choice.hotwords.split(","))
         details["hotwords"] = [asdict(word) for word in found]
         _show_hotwords(found, terminal.results)
     if json_output is not None:

@@ -8,27 +8,9 @@ from typing import Annotated
 import typer
 
 from govor.cli.console import ExitCode
-from govor.cli.decoder_choice import DecoderChoice
+from govor.cli.decoder_choice import DecoderChoice, decoder_options
 from govor.cli.listening_screen import Format
-from govor.cli.options import (
-    Alpha,
-    Alternatives,
-    BeamWidth,
-    Beta,
-    Decoder,
-    DecoderName,
-    FalseAccepts,
-    FormatText,
-    HotWords,
-    HotWordWeight,
-    LanguageModel,
-    Mix,
-    Model,
-    NoLanguageModel,
-    Phrases,
-    Quiet,
-    example,
-)
+from govor.cli.options import FormatText, Model, Quiet, example
 from govor.language import tr
 
 HELP = example(
@@ -39,6 +21,7 @@ HELP = example(
 )
 
 
+@decoder_options()
 def listen(
     format: Annotated[
         Format,
@@ -88,18 +71,7 @@ def listen(
         ),
     ] = True,
     model: Model = None,
-    decoder: Decoder = DecoderName.auto,
-    lm: LanguageModel = None,
-    no_lm: NoLanguageModel = False,
-    mix: Mix = None,
-    hotwords: HotWords = None,
-    hotword_weight: HotWordWeight = None,
-    alternatives: Alternatives = 1,
-    beam_width: BeamWidth = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    phrases: Phrases = None,
-    false_accepts: FalseAccepts = None,
+    choice: DecoderChoice = DecoderChoice(),
     format_text: FormatText = False,
     quiet: Quiet = False,
 ) -> int:
@@ -117,22 +89,9 @@ def listen(
         screen = ListeningScreen(format, quiet)
         with screen.loading():
             recognizer = load_model(model)
-            choice = DecoderChoice(
-                decoder,
-                lm,
-                no_lm,
-                hotwords,
-                hotword_weight,
-                alternatives,
-                beam_width,
-                alpha,
-                beta,
-                phrases,
-                false_accepts,
-                tuple(mix or ()),
-            ).decoder(recognizer)
-            _, note = recognizer.decoder(choice)
-            stream = recognizer.stream(choice, partials=partials, endpoints=live_endpoints(pause))
+            decoder = choice.make(recognizer)
+            _, note = recognizer.decoder(decoder)
+            stream = recognizer.stream(decoder, partials=partials, endpoints=live_endpoints(pause))
         if note:
             screen.warn(note)
         Listening(stream, screen, device, save, finish if format_text else None).run()

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from govor.cli.console import results_are_seen
 from govor.cli.recording_screen import draw_meter
 from govor.language import tr
 from govor.transcript import Segment
@@ -62,7 +63,12 @@ class ListeningScreen:
             return
         # Not rich's own redirection: it would send errors of the sound libraries' watchers into the lines.
         with Live(
-            Text(), console=self._notes, auto_refresh=False, transient=True, redirect_stderr=False
+            Text(),
+            console=self._notes,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=results_are_seen(),
+            redirect_stderr=False,
         ) as live:
             self._live = live
             try:

@@ -120,7 +120,7 @@ def serve(
     from govor.server.runner import run_server
     from govor.server.settings import Limits, ServerSettings, num_cores
 
-    choice = DecoderChoice(decoder, lm, mix=tuple(mix or ()))
+    choice = DecoderChoice(decoder=decoder, lm=lm, mix=mix)
     settings = ServerSettings(
         host=host,
         port=port,

@@ -13,7 +13,6 @@ from govor.cli.batch import (
     Processes,
     Ray,
     SkipExisting,
-    Tally,
     Watch,
     check_batch_options,
     exit_code,
@@ -22,34 +21,15 @@ from govor.cli.batch import (
     run_watch,
 )
 from govor.cli.console import Terminal
-from govor.cli.decoder_choice import DecoderChoice
-from govor.cli.options import (
-    Alpha,
-    Alternatives,
-    BeamWidth,
-    Beta,
-    Decoder,
-    DecoderName,
-    FalseAccepts,
-    FormatText,
-    HotWords,
-    HotWordWeight,
-    LanguageModel,
-    Mix,
-    Model,
-    NoLanguageModel,
-    Phrases,
-    Quiet,
-    example,
-)
+from govor.cli.decoder_choice import DecoderChoice, decoder_options
+from govor.cli.options import FormatText, Model, Quiet, example
+from govor.cli.tally import Tally, tally_bar
 from govor.cli.transcript_output import TranscriptPrinter, check_destination, check_formats
 from govor.language import tr
 
 if TYPE_CHECKING:
-    from govor.decoding import Decoder as DecodeFunction
     from govor.inputs import Recording
-    from govor.jobs import Job, JobResult
-    from govor.recognizer import Recognizer
+    from govor.jobs import Job
 
 HELP = example(
     "Распознать записи: любой формат, частота, длина и число каналов.",
@@ -70,6 +50,7 @@ _INPUT = tr("Вход", "Input")
 _OUTPUT = tr("Вывод", "Output")
 
 
+@decoder_options()
 def transcribe(
     context: typer.Context,
     files: Annotated[
@@ -147,18 +128,7 @@ def transcribe(
     watch: Watch = None,
     ray: Ray = None,
     model: Model = None,
-    decoder: Decoder = DecoderName.auto,
-    lm: LanguageModel = None,
-    no_lm: NoLanguageModel = False,
-    mix: Mix = None,
-    hotwords: HotWords = None,
-    hotword_weight: HotWordWeight = None,
-    alternatives: Alternatives = 1,
-    beam_width: BeamWidth = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    phrases: Phrases = None,
-    false_accepts: FalseAccepts = None,
+    choice: DecoderChoice = DecoderChoice(),
     format_text: FormatText = False,
     quiet: Quiet = False,
 ) -> int:
@@ -177,20 +147,6 @@ def transcribe(
         terminal.fail(line)
     several = len(inputs.recordings) > 1 or len(files) > 1 or watch is not None
     check_destination(formats, output_dir, 2 if watch is not None else len(inputs.recordings))
-    choice = DecoderChoice(
-        decoder,
-        lm,
-        no_lm,
-        hotwords,
-        hotword_weight,
-        alternatives,
-        beam_width,
-        alpha,
-        beta,
-        phrases,
-        false_accepts,
-        tuple(mix or ()),
-    )
 
     def make_job(recording: Recording) -> Job:
         return Job(
@@ -230,20 +186,20 @@ def transcribe(
 def _run_here(
     loader: ModelLoader, jobs: list[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
 ) -> None:
+    from govor.jobs import run_job
+
     recognizer, decoder = loader()
     _, note = recognizer.decoder(decoder)
     if note:
         terminal.warn(note)
-    for job in jobs:
-        result = _run(job, recognizer, decoder, terminal)
-        tally.result(result)
-        printer.show(result)
+    with tally_bar(terminal, jobs, tally) as update:
+        for job in jobs:
 
+            def on_progress(seconds: float, job: Job = job) -> None:
+                tally.progress(job, seconds)
+                update()
 
-def _run(job: Job, recognizer: Recognizer, decoder: str | DecodeFunction, terminal: Terminal) -> JobResult:
-    from govor.audio import probe_duration
-    from govor.jobs import run_job
-
-    total = probe_duration(job.source) if job.raw is None else 0.0
-    with terminal.progress(Path(job.source).name, unit="s") as update:
-        return run_job(job, recognizer, decoder, lambda done: update(done, max(total, done)))
+            result = run_job(job, recognizer, decoder, on_progress)
+            tally.result(result)
+            update()
+            printer.show(result)

@@ -36,8 +36,17 @@ def check_formats(text: str) -> str:
 
 
 def check_destination(formats: Sequence[str], output_dir: Path | None, num_recordings: int) -> None:
-    """Raise ConfigError if what was asked for cannot go into one stream."""
+    """Make the folder; raise ConfigError if that fails, or what was asked for cannot go into one stream."""
     if output_dir is not None:
+        try:
+            output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                tr(
+                    f"--output-dir {output_dir}: папку не создать ({error.strerror})",
+                    f"--output-dir {output_dir}: the folder cannot be made ({error.strerror})",
+                )
+            ) from error
         return
     if len(formats) > 1:
         raise ConfigError(
@@ -79,8 +88,10 @@ class TranscriptPrinter:
         if transcript is None:
             return
         if result.job.output is not None:
-            names = ", ".join(str(path) for path in result.written)
-            self._terminal.say(f"{result.job.source}: {names}")
+            if result.written:
+                # They differ in nothing but the last suffix.
+                others = "".join(f", {path.suffix}" for path in result.written[1:])
+                self._terminal.say(f"{result.job.source}: {result.written[0]}{others}")
         elif self._format == "json":
             self._rows.append(transcript.to_json())
         else:
