@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, redraws
 from govor.cli.decoder_choice import DecoderChoice
 from govor.errors import ConfigError
 from govor.language import tr
@@ -338,7 +338,7 @@ def _bar(terminal: Terminal, total: int) -> Iterator[Callable[[Tally], None]]:
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
-        disable=terminal.quiet or not console.is_terminal,
+        disable=terminal.quiet or not redraws(console.file),
     ) as bar:
         task = bar.add_task("", total=total)
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from govor.errors import MissingExtraError
 from govor.language import tr
@@ -68,7 +68,7 @@ class Terminal:
 
         With `unit` "B" it counts bytes and shows their rate.
         """
-        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+        if self.quiet or not redraws(sys.stderr):
             yield lambda done, total: None
             return
         from rich.markup import escape
@@ -94,6 +94,15 @@ class Terminal:
         with Progress(*columns, console=self.notes, transient=True) as bar:
             task = bar.add_task(escape(what), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def redraws(stream: IO[str] | None) -> bool:
+    """Tell whether a line shown there can be replaced by a later one, as a bar or a meter is.
+
+    A pipe keeps every line, even where FORCE_COLOR asks for colours in it; so does a cell of a notebook,
+    though its commands run on a terminal of their own. Jupyter names itself to what it starts.
+    """
+    return stream is not None and stream.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
