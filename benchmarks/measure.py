@@ -4,7 +4,7 @@
 
 An idle machine, half an hour. Needs Debian's festival and festvox-ru; what needs a manifest of VoxForge or
 other recordings is left out, and says so, where they are not. Each writes benchmarks/measured/NAME.json; the
-tables are made of them by docs/tables.py. For a row of pyctcdecode, name a Python that has it with ``--peer``.
+tables are made of them by docs/tables.py. For rows of pyctcdecode, name a Python that has it: ``--peer``.
 """
 
 from __future__ import annotations
