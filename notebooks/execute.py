@@ -1,4 +1,4 @@
-"""Run the notebooks and keep their outputs: ``python notebooks/execute.py``, on Linux.
+"""Run the notebooks and keep their outputs: ``python notebooks/execute.py [NAME …]``, on Linux.
 
 The corpus is real but small: recordings of Debian's festvox-ru, packed as VoxForge packs them and served on
 this machine, so that nothing is fetched from afar. The microphone is virtual and hears a recording of them,
@@ -162,7 +162,7 @@ def execute(
     environment = dict(environment)
     # Notebooks call the program by its name.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
-    environment |= {"GOVOR_LANG": "ru", "COLUMNS": "100", "PYTHONWARNINGS": "ignore"}
+    environment |= {"GOVOR_LANG": "ru", "COLUMNS": "100", "PYTHONWARNINGS": "ignore", "LOGNAME": "ivan"}
     environment |= {"PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     convert = [sys.executable, "-m", "jupytext", "--quiet", "--to", "ipynb", "--output", str(notebook)]
     subprocess.run([*convert, str(HERE / f"{name}.py")], check=True, env=environment)
@@ -227,10 +227,11 @@ def small_world(folder: Path, num_recordings: int, each: int, phrases: list[Reco
 
 
 def main() -> None:
+    names = sys.argv[1:] or NAMES
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as voice:
         folder = Path(temporary)
         with small_world(folder, 600, 30, spoken(Path(voice))) as world:
-            for name in NAMES:
+            for name in names:
                 print(f"{name}…", flush=True)
                 world.execute(name)
                 shutil.copy(folder / f"{name}.ipynb", HERE / f"{name}.ipynb")
