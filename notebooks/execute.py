@@ -87,16 +87,21 @@ def speaking(microphone: VirtualMicrophone, said: list[Recording], manifest: Pat
     """Say each recording into the microphone when its turn comes: once the ones before it are listed."""
     over = threading.Event()
 
+    def count() -> int:
+        return manifest.read_text("utf-8").count("\n") if manifest.exists() else 0
+
     def speak() -> None:
-        while not over.is_set():
-            time.sleep(0.3)
-            listed = manifest.read_text("utf-8").count("\n") if manifest.exists() else 0
+        while not over.wait(0.3):
+            listed = count()
             command = ["pactl", "list", "short", "source-outputs"]
             heard = subprocess.run(command, env=microphone.environment, capture_output=True, check=False)
             if listed < len(said) and heard.stdout.strip():
                 time.sleep(0.7)
                 microphone.play(said[listed].path)
-                over.wait(2.0)
+                # Kept after a second of silence; what was refused is said again.
+                deadline = time.monotonic() + 2.5
+                while count() == listed and time.monotonic() < deadline:
+                    over.wait(0.1)
 
     thread = threading.Thread(target=speak)
     thread.start()

@@ -72,7 +72,7 @@ def phrases() -> list[Any]:
     if not (execute.VOICE / "wav").is_dir():
         pytest.skip("needs Debian's festvox-ru")
     # As many as an adaptation wants at the least.
-    return [recording for recording in execute.recordings() if recording.seconds > 2][:MIN_UTTERANCES]
+    return [recording for recording in execute.recordings() if recording.seconds > 1.2][:MIN_UTTERANCES]
 
 
 @pytest.fixture(scope="module")
