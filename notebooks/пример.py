@@ -18,6 +18,8 @@
 # Ячейки выполняются сверху вниз: Shift+Enter. Всё считается на вашем компьютере, ничего никуда не отправляется.
 #
 # Нужно: `pip install -e '.[notebooks,mic]'` в папке Говора. Интернет и видеокарта не нужны.
+#
+# Тетрадь открывает VS Code с расширением Jupyter; без него — `pip install jupyterlab`, затем `jupyter lab notebooks`.
 
 # %%
 from IPython.display import Audio, display
