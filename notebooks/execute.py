@@ -194,6 +194,8 @@ def execute(
     document = json.loads(notebook.read_text("utf-8"))
     for cell, source in zip(document["cells"], written, strict=True):
         cell["source"] = source
+        # The hours and minutes would differ each time.
+        cell["metadata"].pop("execution", None)
     notebook.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return dict(document)
 
