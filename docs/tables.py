@@ -274,7 +274,10 @@ def phrases(tr: Language) -> str:
     titles = {
         "dev": ("люди, `dev`: её предложения", "people, `dev`: its sentences"),
         "tuxpaint": ("человек, `tuxpaint`: короткие фразы", "a man, `tuxpaint`: short phrases"),
-        "varied": ("то же: другие голоса, комнаты, телефоны", "the same: other voices, rooms, telephones"),
+        "tuxpaint_varied": (
+            "то же: другие голоса, комнаты, телефоны",
+            "the same: other voices, rooms, telephones",
+        ),
         "dub": ("актёры, `dub-cc0`: похожие реплики", "actors, `dub-cc0`: lines that are much alike"),
         "festival": ("команды, festival", "commands, festival"),
         "festival, varied": ("festival: другие голоса, комнаты, шум", "festival: other voices, rooms, noise"),
@@ -295,9 +298,8 @@ def phrases(tr: Language) -> str:
         title = titles.get(row["name"], (row["name"], row["name"]))[column]
         if row["found"] is None:
             name, comma, _ = row["name"].partition(", telephone")
-            title = silent.get(name, (name, name))[column] + (
-                tr(", по телефону", ", telephone") if comma else ""
-            )
+            title = next((both for part, both in silent.items() if part in name), (name, name))[column]
+            title += tr(", по телефону", ", telephone") if comma else ""
             title += tr(": ни одной команды", ": no command")
         found = row["found"] or [None] * len(run["asked"])
         shares = [
