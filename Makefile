@@ -8,7 +8,7 @@ RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $
 say = $(if $(RUSSIAN),$(1),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures bench examples lock clean
+.PHONY: help demo test lint format docs pictures notebooks tables refresh bench examples lock clean
 
 help:
 	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
@@ -17,7 +17,10 @@ help:
 	@echo "make format    $(call say,привести код к стилю,put the code in style)"
 	@echo "make docs      $(call say,собрать сайт документации в site/,build the site of the documentation in site/)"
 	@echo "make pictures  $(call say,сделать рисунки документации заново,make the pictures of the documentation anew)"
-	@echo "make bench     $(call say,измерить скорость: benchmarks/,measure the speed: benchmarks/)"
+	@echo "make notebooks $(call say,выполнить тетради заново: notebooks/,execute the notebooks anew: notebooks/)"
+	@echo "make tables    $(call say,таблицы документации заново из benchmarks/measured/,the tables of the documentation anew from benchmarks/measured/)"
+	@echo "make refresh   $(call say,рисунки и тетради и таблицы: после замены модели,pictures and notebooks and tables: after a change of the model)"
+	@echo "make bench     $(call say,измерить всё для этих таблиц: полчаса на свободной машине,measure all for these tables: half an hour on an idle machine)"
 	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
 	@echo "make lock      $(call say,обновить constraints.txt: версии для разработки,renew constraints.txt: the versions for development)"
 	@echo "make clean     $(call say,убрать .venv и всё временное; данные и обучение остаются,remove .venv and all that is temporary; data and runs stay)"
@@ -47,9 +50,21 @@ docs: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/images/make.py
+	$(BIN)/python docs/capture_listen.py
 
+notebooks: $(VENV)/.dev
+	$(BIN)/python notebooks/execute.py
+
+# What shows the shipped model's work, once it has been replaced; `make bench` before it, for the figures.
+refresh: tables pictures notebooks
+
+tables: $(VENV)/.dev
+	$(BIN)/python docs/tables.py
+
+# BENCH takes options of the script, such as BENCH="--only listening serving --data data/voxforge".
 bench: $(VENV)/.dev
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/measure.py $(BENCH)
 
 examples: $(VENV)/.light
 	$(BIN)/python examples/make_examples.py

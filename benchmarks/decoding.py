@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--lm", type=Path)
     parser.add_argument("--every", type=int, default=5, help="take every n-th utterance")
     parser.add_argument("--peer", help="python with pyctcdecode and kenlm")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
 
     import numpy as np
@@ -122,6 +123,7 @@ def main() -> None:
     from govor.metrics import score
     from govor.recognizer import load_model
     from govor.text import normalize
+    from keeping import keep
 
     recognizer = load_model(arguments.model)
     lm = arguments.lm or shipped_language_model()
@@ -141,7 +143,9 @@ def main() -> None:
         for values in arrays.values():
             # Weakened for all of them: the peer has no such weight.
             values[:, 0] -= settings.blank
-        print(f"network: real-time factor {(user_seconds() - started) / seconds:.5f}")
+        network = (user_seconds() - started) / seconds
+        print(f"network: real-time factor {network:.5f}")
+        rows: list[dict[str, object]] = []
         np.savez(archive, **arrays)
         print("| decoder | LM | beam | real-time factor | load, s | peak RSS, MB | WER | CER |")
         print("|---|---|---:|---:|---:|---:|---:|---:|")
@@ -166,6 +170,9 @@ def main() -> None:
             found = json.loads(done.stdout.strip().splitlines()[-1])
             texts[name, model, width] = found["texts"]
             scores = score([normalize(row.text) for row in utterances], found["texts"])
+            row = {"rtf": found["seconds"] / seconds, "load": found["load"], "peak": found["peak"]}
+            row |= {"wer": scores.words.rate, "cer": scores.characters.rate}
+            rows.append({"name": name, "lm": model is not None, "beam": width, **row})
             print(
                 f"| {name} | {'yes' if model else 'no'} | {width} | {found['seconds'] / seconds:.5f} "
                 f"| {found['load']:.2f} | {found['peak']:.0f} | {scores.words.rate:.4f} "
@@ -177,6 +184,15 @@ def main() -> None:
                 pairs = zip(texts[name, model, width], texts["govor", model, width], strict=True)
                 same = sum(a == b for a, b in pairs)
                 print(f"beam {width}, LM {'yes' if model else 'no'}: same text {same} of {len(utterances)}")
+    keep(
+        arguments.json,
+        {
+            "utterances": len(utterances),
+            "minutes": round(seconds / 60, 1),
+            "network_rtf": network,
+            "rows": rows,
+        },
+    )
 
 
 if __name__ == "__main__":

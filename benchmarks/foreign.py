@@ -23,6 +23,7 @@ from govor.audio import load_audio
 from govor.foreign.folders import export_folder
 from govor.manifest import read_manifest
 from govor.text import normalize
+from keeping import keep
 
 FESTVOX = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 RATE = 16000
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--every", type=int, default=8)
     parser.add_argument("--snr", type=float, help="add white noise, dB under the speech")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     rows = recordings(options.manifest, options.every)
     rng = np.random.default_rng(0)
@@ -84,16 +86,22 @@ def main() -> None:
     seconds = sum(map(len, sounds)) / RATE
     references = [text for _, text in rows]
     print(f"{len(rows)} recordings, {seconds / 60:.1f} min")
+    cers = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, recognize in recognizers(options.model, Path(folder)).items():
             start = time.process_time()
             texts = [recognize(samples) for samples in sounds]
             spent = time.process_time() - start
+            cers[name.partition(",")[0]] = round(jiwer.cer(references, texts), 4)
             print(
                 f"{name:14} CER {jiwer.cer(references, texts):.4f}  WER {jiwer.wer(references, texts):.4f}  "
                 f"{seconds / spent:.0f} times as fast as speech",
                 flush=True,
             )
+    keep(
+        options.json,
+        {"recordings": len(rows), "minutes": round(seconds / 60, 2), "snr": options.snr, "cer": cers},
+    )
 
 
 if __name__ == "__main__":

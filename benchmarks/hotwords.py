@@ -22,6 +22,7 @@ from govor.metrics import score
 from govor.recognizer import load_model
 from govor.spotting import spot_words
 from govor.text import normalize
+from keeping import keep
 
 LIST_SIZES = (1, 10, 100)
 WEIGHTS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0)
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=2, help="take every n-th utterance")
     parser.add_argument("--sizes", type=int, nargs="+", default=LIST_SIZES)
     parser.add_argument("--weights", type=float, nargs="+", default=WEIGHTS)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     path = arguments.lm or shipped_language_model()
@@ -62,6 +64,7 @@ def main() -> None:
     print(f"{len(utterances)} utterances, {hours:.2f} h, {sum(map(bool, own))} rare words said; {path.name}")
     print("| hot words | weight | rare words found | heard but not said, an hour | WER |")
     print("|---:|---:|---:|---:|---:|")
+    kept = []
     for size in arguments.sizes:
         rng = np.random.default_rng(1)
         lists = [
@@ -82,10 +85,16 @@ def main() -> None:
                 f" {text} ".count(f" {word} ") for text, word in zip(references, own, strict=True) if word
             )
             wer = score(references, texts).words.rate
+            figures = {"found": found / max(total, 1), "inserted": inserted / hours, "wer": wer}
+            kept.append({"size": size, "weight": weight, **figures})
             print(
                 f"| {size} | {weight:g} | {found / max(total, 1):.3f} | {inserted / hours:.1f} | {wer:.4f} |",
                 flush=True,
             )
+    keep(
+        arguments.json,
+        {"utterances": len(utterances), "hours": hours, "default": tuned.hotword_weight, "rows": kept},
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from govor import Recognizer, load_model
 from govor.audio import Samples, load_audio
 from govor.streaming import Event, Final
 from govor.transcript import Segment
+from keeping import keep
 
 RATE = 16000
 CHUNK = 512
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--snr", type=float, help="add white noise so many dB below the speech")
     parser.add_argument("--decoder", default="auto")
     parser.add_argument("--model", default=None)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     paths = arguments.recordings or sorted(RECORDINGS.glob("*.wav"))[:: max(1, 620 // arguments.number)]
     if not paths:
@@ -159,6 +161,22 @@ def main() -> None:
     ]
     for name, value in rows:
         print(f"{name:<28}{value}")
+    keep(
+        arguments.json,
+        {
+            "recordings": len(paths),
+            "seconds": round(seconds),
+            "snr": arguments.snr,
+            "words_held": screen.held,
+            "words_changed": screen.changed,
+            "shown_after_seconds": [round(float(np.quantile(screen.delays, at)), 3) for at in (0.5, 0.9)],
+            "core_share": [
+                round(cost.processor_seconds / seconds, 4),
+                round(cost.speech_processor_seconds / cost.speech_seconds, 4),
+            ],
+            "final_milliseconds": [round(float(np.median(cost.final_ms)), 1), round(max(cost.final_ms), 1)],
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -30,9 +30,12 @@ from govor.phrase_thresholds import Thresholds, model_thresholds
 from govor.phrases import EXTRA_LETTERS, PhraseDecoder
 from govor.recognizer import Recognizer, load_model
 from govor.text import normalize
+from keeping import keep
 
 HERE = Path(__file__).parent
 RATES = (0.01, 0.03, 0.1)
+# What has been reported, for --json.
+KEPT: list[dict[str, object]] = []
 
 
 def report(
@@ -41,10 +44,15 @@ def report(
     """Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one."""
     right, inside, inside_length, outside, outside_length = map(np.array, zip(*rows, strict=True))
     cells = []
+    shares = []
     for rate in RATES:
         accepted = np.mean(right & (inside >= table.at(rate, list_size, inside_length)))
         false = np.mean(outside >= table.at(rate, list_size, outside_length))
         cells.append(f"{rate:.2f}: {accepted:.4f} / {false:.4f}")
+        shares.append((float(accepted), float(false)))
+    found, accepted_wrongly = zip(*shares, strict=True)
+    kept = {"name": name, "recordings": len(rows), "listed": list_size}
+    KEPT.append({**kept, "found": found, "false": accepted_wrongly})
     print(
         f"{name:32s} {len(rows):4d} | most likely {right.mean():.4f} | asked: in-list / false  "
         + "  ".join(cells)
@@ -70,7 +78,7 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
         other = int(scores.argmax())
         outside = (scores[other] - garbage) / lengths[other]
         rows.append((best == own, inside, len(texts[best]), outside, len(texts[other])))
-    report(f"{manifest.stem}, {len(texts)} phrases", rows, table, len(texts))
+    report(manifest.stem, rows, table, len(texts))
 
 
 def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
@@ -93,7 +101,7 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
         inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
         right = inside.phrase.text == normalize(utterance.text)
         rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
-    report(f"{manifest.stem}, {len(decoders)} lists of {size}", rows, table, size)
+    report(manifest.stem, rows, table, size)
 
 
 def commands(recognizer: Recognizer) -> None:
@@ -163,6 +171,10 @@ def others(recognizer: Recognizer, source: Path) -> None:
         name = f"{source.parent.name}/{source.name}{', telephone' if telephone else ''}"
         cells = "  ".join(f"{rate:.2f}: {part:.4f}" for rate, part in zip(RATES, false, strict=True))
         print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
+        shares = [float(part) for part in false]
+        whose = f"{source.parent.name}{', telephone' if telephone else ''}"
+        kept = {"name": whose, "recordings": len(ratios), "listed": len(listed)}
+        KEPT.append({**kept, "found": None, "false": shares})
 
 
 def speed(recognizer: Recognizer) -> None:
@@ -201,6 +213,7 @@ def main() -> None:
     parser.add_argument("--people", type=Path, nargs="*", default=[])
     parser.add_argument("--others", type=Path, nargs="*", default=[])
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     for manifest in arguments.manifest:
@@ -213,6 +226,7 @@ def main() -> None:
         others(recognizer, source)
     if arguments.speed:
         speed(recognizer)
+    keep(arguments.json, {"asked": RATES, "rows": KEPT})
 
 
 if __name__ == "__main__":

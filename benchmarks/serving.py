@@ -31,6 +31,8 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
+from keeping import keep
+
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000
 CHUNK_SECONDS = 0.1
@@ -158,10 +160,21 @@ async def load(arguments: argparse.Namespace, http: str, pid: int) -> Figures:
     return figures
 
 
-def quantiles(name: str, values: list[float]) -> None:
+def p50_and_p95(values: list[float]) -> tuple[float, float]:
     ordered = sorted(values) or [float("nan")]
-    p50, p95 = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
-    print(f"{name:28} n {len(values):7}   p50 {p50:7.3f} s   p95 {p95:7.3f} s   max {ordered[-1]:7.3f} s")
+    return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
+
+
+def quantiles(name: str, values: list[float]) -> None:
+    p50, p95 = p50_and_p95(values)
+    most = max(values, default=float("nan"))
+    print(f"{name:28} n {len(values):7}   p50 {p50:7.3f} s   p95 {p95:7.3f} s   max {most:7.3f} s")
+
+
+def memory_of_quarters(figures: Figures) -> tuple[float, float]:
+    """MB in the second quarter of the time, and in the last."""
+    quarter = max(1, len(figures.memory) // 4)
+    return sum(figures.memory[quarter : 2 * quarter]) / quarter, sum(figures.memory[-quarter:]) / quarter
 
 
 @contextlib.contextmanager
@@ -203,7 +216,7 @@ def used_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def report(figures: Figures) -> bool:
+def report(figures: Figures, memory: tuple[float, float]) -> bool:
     """Print the figures; tell whether nothing was lost and the memory stayed flat."""
     quantiles("partial after its sound", figures.partials)
     quantiles("final after its last word", figures.finals)
@@ -214,9 +227,7 @@ def report(figures: Figures) -> bool:
     )
     for error, number in figures.errors.most_common(5):
         print(f"  {number} × {error}")
-    quarter = max(1, len(figures.memory) // 4)
-    early = sum(figures.memory[quarter : 2 * quarter]) / quarter
-    late = sum(figures.memory[-quarter:]) / quarter
+    early, late = memory
     # In less time, threads and arenas are still being made.
     judged = len(figures.memory) > FLAT_AFTER_SECONDS
     is_flat = late <= FLAT * early
@@ -236,6 +247,7 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=64)
     parser.add_argument("--uploads", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     with running_server(arguments.workers, arguments.streams) as (http, process):
         limit = 60 * arguments.minutes + OVERTIME_SECONDS
@@ -246,12 +258,28 @@ def main() -> int:
         f"{arguments.streams} streams, {arguments.uploads} uploads, "
         f"{arguments.minutes:g} min, {arguments.workers} workers"
     )
-    is_fine = report(figures)
+    memory = memory_of_quarters(figures)
+    is_fine = report(figures, memory)
     print(
         f"processor {used / 60 / arguments.minutes:.2f} cores; load of the machine {os.getloadavg()[0]:.1f}"
     )
     print(
         next(line for line in metrics.splitlines() if line.startswith("govor_steps_without_partials_total"))
+    )
+    keep(
+        arguments.json,
+        {
+            **{name: getattr(arguments, name) for name in ("streams", "uploads", "minutes", "workers")},
+            "errors": sum(figures.errors.values()),
+            "lost": figures.lost,
+            "utterances": figures.utterances,
+            "partial_seconds": p50_and_p95(figures.partials),
+            "final_seconds": p50_and_p95(figures.finals),
+            "upload_seconds": p50_and_p95(figures.uploads),
+            "memory_megabytes": [round(part) for part in memory],
+            "cores": round(used / 60 / arguments.minutes, 2),
+            "load_average": round(os.getloadavg()[0], 1),
+        },
     )
     return 0 if is_fine and process.returncode == 0 else 1
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from govor.alignment import align_recording
 from govor.recognizer import Recognizer, load_model
 from govor.text import normalize
 from govor.word_times import Offsets
+from keeping import keep
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 SCRIPT = """
@@ -168,6 +170,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     forced_true, heard_forced, heard_true = measured(
@@ -179,9 +182,20 @@ def main() -> None:
         print(f"best offsets: lead {offsets.lead:.3f} s, tail {offsets.tail:.3f} s")
         rest = [*chain.from_iterable(forced_true[half:])]
         show("moved forced / phones, other half", moved(rest, offsets))
-    show("forced alignment / phones", [*chain.from_iterable(forced_true)])
-    show("recognised / forced alignment", [*chain.from_iterable(heard_forced)])
-    show("recognised / phones", [*chain.from_iterable(heard_true)])
+    compared = {
+        "forced_true": ("forced alignment / phones", forced_true),
+        "heard_forced": ("recognised / forced alignment", heard_forced),
+        "heard_true": ("recognised / phones", heard_true),
+    }
+    kept: dict[str, Any] = {"recordings": len(forced_true)}
+    for key, (name, pairs) in compared.items():
+        show(name, [*chain.from_iterable(pairs)])
+        both = np.abs(np.concatenate(errors([*chain.from_iterable(pairs)])))
+        kept[key] = {
+            "median_ms": round(float(np.median(both)), 1),
+            "within_60_ms": round(float(np.mean(both <= 60)), 4),
+        }
+    keep(arguments.json, kept)
 
 
 if __name__ == "__main__":

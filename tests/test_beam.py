@@ -318,3 +318,9 @@ def test_a_program_that_ends_leaves_the_words_of_its_models_to_the_system() -> N
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("None\n", "")
+
+
+def test_a_hot_word_of_a_whole_book_is_not_told_back_whole() -> None:
+    with pytest.raises(ConfigError) as caught:
+        BeamDecoder(ALPHABET, hotwords=["a" * 100_000])
+    assert len(str(caught.value)) < 200

@@ -101,6 +101,16 @@ def test_lhotse_and_we_read_the_kaldi_directory_that_we_write(tmp_path: Path) ->
     assert (done.num_utterances, done.num_speakers, done.num_dropped) == (3, 1, 0)
 
 
+def test_what_kaldi_needs_ffmpeg_for_we_read_back_without_it(tmp_path: Path) -> None:
+    path = fixtures.write_audio(tmp_path / "it's $(touch x); a.flac", fixtures.sound(0, 2.0))
+    write_manifest(tmp_path / "m.jsonl", [Utterance("u", 2.0, "да", "anna", audio_filepath=path)])
+    export_corpus(tmp_path / "m.jsonl", "kaldi", tmp_path / "out")
+    done = import_corpus(read_kaldi(tmp_path / "out"), tmp_path / "back")
+    assert (done.num_utterances, done.num_dropped) == (1, 0)
+    (row,) = read_manifest(tmp_path / "back" / "manifest.jsonl")
+    assert row.audio_filepath == path
+
+
 def test_a_path_with_a_quote_reaches_ffmpeg_whole(tmp_path: Path) -> None:
     import subprocess
 

@@ -189,6 +189,31 @@ def test_lhotse_cuts_made_by_lhotse_itself_become_utterances(tmp_path: Path) -> 
     assert [row.id for row in manifest(out)] == ["s0", "s1", "s2"]
 
 
+def test_times_that_make_no_sense_are_told_as_they_stand(tmp_path: Path) -> None:
+    path = fixtures.write_audio(tmp_path / "a.wav", fixtures.sound(0, 4.0))
+    (tmp_path / "wav.scp").write_text(f"rec {path}\n")
+    (tmp_path / "text").write_text("fine да\nback нет\nnone нет\n", encoding="utf-8")
+    (tmp_path / "segments").write_text("fine rec 0 2\nback rec 3 1\n")
+    assert run(["prepare", "kaldi", str(tmp_path), "--output", str(tmp_path / "k"), "-q"]) == 0
+    assert dropped(tmp_path / "k") == {
+        "back": "segments has «rec 3 1»; a recording, its start and a later end are needed",
+        "none": "no line «recording start end» in segments",
+    }
+    recording = {"id": "rec", "sources": [{"type": "file", "channels": [0], "source": str(path)}]}
+    recording |= {"sampling_rate": 16000, "num_samples": 64000, "duration": 4.0}
+    cuts = []
+    for name, length, spoken in (("fine", 4.0, 4.0), ("cut", -1.0, 4.0), ("words", 4.0, float("nan"))):
+        said = {"id": name, "recording_id": "rec", "start": 0, "duration": spoken, "text": "да"}
+        cut = {"id": name, "start": 0, "duration": length, "channel": 0, "recording": recording}
+        cuts.append(json.dumps(cut | {"type": "MonoCut", "supervisions": [said]}))
+    (tmp_path / "cuts.jsonl").write_text("\n".join(cuts), encoding="utf-8")
+    assert run(["prepare", "lhotse", str(tmp_path), "--output", str(tmp_path / "l"), "-q"]) == 0
+    assert dropped(tmp_path / "l") == {
+        "cut": "the line is not as lhotse writes it (ValueError: duration -1.0)",
+        "words": "the line is not as lhotse writes it (ValueError: duration nan)",
+    }
+
+
 BAD_LINES: dict[str, tuple[Callable[[Path], Path], str, str, bytes]] = {
     "common-voice": (fixtures.common_voice, "validated.tsv", "columns", b"just\tthree\tcells\n"),
     "golos": (fixtures.golos, "train/manifest.jsonl", "not JSON", b'{"audio_filepath": \n'),

@@ -352,6 +352,10 @@ def test_every_tab_is_accessible_fits_its_window_and_is_pictured(
             page.wait_for_selector("#studio-record")
         else:
             until(page, "document.querySelector('#measure[aria-disabled=false]') !== null")
+            # A set of the model card is named in whole words: two or three lines, not a letter a line.
+            heights = "[...document.querySelectorAll('.prose td:first-child')].map(cell => cell.clientHeight)"
+            names = page.evaluate(heights)[:4]
+            assert names and max(names) < 100, names
         page.screenshot(path=PICTURES / f"{tab}-{place}-{theme}.png", full_page=True)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > size["width"]:

@@ -183,13 +183,17 @@ def _usable_number(num_alternatives: int) -> int:
     return num_alternatives
 
 
+_LONGEST_SHOWN = 60
+
+
 def _usable_hotwords(hotwords: Sequence[str], letters: str) -> list[str]:
     for word in hotwords:
         if not is_speakable(word, letters):
+            shown = word if len(word) <= _LONGEST_SHOWN else f"{word[:_LONGEST_SHOWN]}…"
             raise ConfigError(
                 tr(
-                    f"горячее слово {word!r}: нужны русские буквы, без цифр и латиницы",
-                    f"hot word {word!r}: must be Russian letters, without digits or Latin ones",
+                    f"горячее слово {shown!r}: нужны русские буквы, без цифр и латиницы",
+                    f"hot word {shown!r}: must be Russian letters, without digits or Latin ones",
                 )
             )
     return [normalize(word, letters) for word in hotwords]

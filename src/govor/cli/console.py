@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from govor.errors import MissingExtraError
 from govor.language import tr
@@ -51,7 +51,7 @@ class Terminal:
     @property
     def shows_bars(self) -> bool:
         """Whether somebody looks who would see a bar move."""
-        return not self.quiet and sys.stderr is not None and sys.stderr.isatty()
+        return not self.quiet and redraws(sys.stderr)
 
     def say(self, text: str) -> None:
         """Tell the user something that is not a result."""
@@ -131,6 +131,15 @@ def results_are_seen() -> bool:
     asked to do so for a file or a pipe, it would leave that empty.
     """
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def redraws(stream: IO[str] | None) -> bool:
+    """Tell whether a line shown there can be replaced by a later one, as a bar or a meter is.
+
+    A pipe keeps every line, even where FORCE_COLOR asks for colours in it; so does a cell of a notebook,
+    though its commands run on a terminal of their own. Jupyter names itself to what it starts.
+    """
+    return stream is not None and stream.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:

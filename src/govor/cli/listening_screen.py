@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from govor.cli.console import results_are_seen
+from govor.cli.console import redraws, results_are_seen
 from govor.cli.recording_screen import draw_meter
 from govor.language import tr
 from govor.transcript import Segment
@@ -47,7 +47,7 @@ class ListeningScreen:
         self._results = Console(highlight=False, soft_wrap=True)
         notes = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
         # On one and the same terminal finished lines must scroll above what is redrawn.
-        self._shares = self._results.is_terminal and format is Format.txt
+        self._shares = redraws(self._results.file) and format is Format.txt
         self._notes = self._results if self._shares and not quiet else notes
         self._live: Live | None = None
         self._partial = ""
@@ -58,7 +58,7 @@ class ListeningScreen:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Redraw the lower lines, if there is a terminal for them, until the end of the block."""
-        if not self._notes.is_terminal or self._notes.quiet:
+        if not redraws(self._notes.file) or self._notes.quiet:
             yield
             return
         # Not rich's own redirection: it would send errors of the sound libraries' watchers into the lines.
@@ -91,7 +91,7 @@ class ListeningScreen:
     @contextlib.contextmanager
     def loading(self) -> Iterator[None]:
         """Say that the model is being loaded."""
-        if not self._notes.is_terminal or self._notes.quiet:
+        if not redraws(self._notes.file) or self._notes.quiet:
             yield
             return
         with self._notes.status(tr("загружаю модель…", "loading the model…")):

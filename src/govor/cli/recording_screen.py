@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from govor.cli.console import redraws
 from govor.corpora.takes import Problem, Progress, Take
 from govor.language import tr
 
@@ -37,7 +38,7 @@ class Screen:
     @property
     def is_live(self) -> bool:
         """Whether there is a terminal to redraw a line in."""
-        return self.console.is_terminal
+        return redraws(self.console.file)
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line."""

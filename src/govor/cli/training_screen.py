@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from govor.cli.console import Terminal
+from govor.cli.console import Terminal, redraws
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class TrainingScreen:
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
-            disable=terminal.quiet or not console.is_terminal,
+            disable=terminal.quiet or not redraws(console.file),
         )
         self.task = self.bar.add_task("", total=None)
 

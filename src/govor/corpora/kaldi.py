@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from govor.corpora.tables import count_lines, read_lines
 from govor.errors import InputNotFoundError
 from govor.language import tr
 
+# As `corpus export --to kaldi` writes it: the file is read, the program is not run.
+_OWN_PIPE = re.compile(r"ffmpeg -nostdin -loglevel error -i '((?:[^']|'\\'')+)' -ac 1 -f wav - \|")
+
 
 def read_kaldi(corpus: Path) -> Corpus:
     """Read a data directory. Without ``utt2spk`` nothing is known of speakers.
 
-    Pipes in ``wav.scp`` are programs; they are not run, and their utterances are dropped. Relative paths
+    Pipes in ``wav.scp`` are programs; they are not run, and their utterances are dropped, but for those that
+    Govor itself writes around a file. Relative paths
     count from the folder that Kaldi was started in, so the directory, the ones above it and the
     current one are tried. Raises InputNotFoundError without ``wav.scp`` or ``text``.
     """
@@ -53,16 +58,12 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
             span = segments.get(name, "").split()
             times = [_number(cell) for cell in span[1:3]]
             if len(times) < 2 or times[0] is None or times[1] is None or not times[0] < times[1]:
-                yield Dropped(
-                    name,
-                    tr(
-                        "нет строки «запись начало конец» в segments",
-                        "no line «recording start end» in segments",
-                    ),
-                )
+                yield Dropped(name, _no_span(" ".join(span)))
                 continue
             recording, start, duration = span[0], times[0], times[1] - times[0]
         source = recordings.get(recording)
+        if source and (own := _OWN_PIPE.fullmatch(source)):
+            source = own[1].replace("'\\''", "'")
         if source is None:
             yield Dropped(
                 name, tr(f"нет записи {recording} в wav.scp", f"no recording {recording} in wav.scp")
@@ -84,6 +85,15 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                 duration=duration,
                 start=start,
             )
+
+
+def _no_span(found: str) -> str:
+    if not found:
+        return tr("нет строки «запись начало конец» в segments", "no line «recording start end» in segments")
+    return tr(
+        f"в segments «{found}», а нужны запись, начало и больший его конец",
+        f"segments has «{found}»; a recording, its start and a later end are needed",
+    )
 
 
 def _table(path: Path, dropped: list[Dropped]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from govor.errors import InputNotFoundError
 from govor.language import tr
 
 _ROUNDING_SECONDS = 0.02
+_LONGEST_SECONDS = 1e9
 
 
 def read_lhotse(corpus: Path) -> Corpus:
@@ -69,6 +70,8 @@ def _rows_of_cut(cut: dict[str, Any], name: str, folder: Path) -> Iterator[Row |
         )
         yield Dropped(name, reason)
         return
+    if not 0 < float(cut["duration"]) < _LONGEST_SECONDS:
+        raise ValueError(f"duration {cut['duration']}")
     supervisions = cut.get("supervisions") or []
     if not supervisions:
         yield Dropped(name, tr("нет supervisions: нечего учить", "no supervisions: nothing to learn"))
@@ -119,6 +122,8 @@ def _row(
     if not path.is_absolute() and (folder / path).is_file():
         path = folder / path
     duration = float(supervision["duration"])
+    if not 0 < duration < _LONGEST_SECONDS:
+        raise ValueError(f"duration {duration:g}")
     whole = start < _ROUNDING_SECONDS and abs(duration - float(recording["duration"])) < _ROUNDING_SECONDS
     return Row(
         id=name,

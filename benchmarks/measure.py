@@ -1,0 +1,85 @@
+"""Run the benchmarks whose figures stand in the documentation, then put them there: ``make bench``.
+
+    python benchmarks/measure.py [--data data/voxforge] [--only listening serving …]
+
+An idle machine, half an hour. Needs Debian's festival and festvox-ru; what needs a manifest of VoxForge or
+other recordings is left out, and says so, where they are not. Each writes benchmarks/measured/NAME.json; the
+tables are made of them by docs/tables.py. For rows of pyctcdecode, name a Python that has it: ``--peer``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+MEASURED = HERE / "measured"
+FESTVOX = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav")
+
+
+def commands(
+    data: Path, elsewhere: Path, people: list[Path], others: list[Path], peer: str
+) -> dict[str, tuple[list[str], list[Path]]]:
+    """Return, for each file of figures, the script with its options, and the files that it needs."""
+    dev = data / "dev.jsonl"
+    beside = ["--peer", peer] if peer else []
+    return {
+        "listening": (["listening.py", "--number", "40"], []),
+        "listening-noise": (["listening.py", "--number", "20", "--snr", "12"], []),
+        "word-times": (["word_times.py", "--count", "60"], []),
+        "foreign": (["foreign.py"], []),
+        "foreign-noise": (["foreign.py", "--every", "16", "--snr", "10"], []),
+        "foreign-elsewhere": (["foreign.py", "--manifest", str(elsewhere), "--every", "1"], [elsewhere]),
+        "hotwords": (["hotwords.py", "--manifest", str(dev)], [dev]),
+        "decoding": (["decoding.py", "--manifest", str(dev), "--every", "8", *beside], [dev]),
+        "phrases": (
+            [
+                *("phrases.py", "--manifest", str(dev), "--commands", "--people", *map(str, people)),
+                *("--others", *map(str, [*others, FESTVOX])),
+            ],
+            [dev],
+        ),
+        "speed": (["speed.py"], []),
+        "serving": (["serving.py", "--minutes", "10"], []),
+    }
+
+
+def main() -> int:
+    """Measure one after another; a failure of one is told of at the end."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "voxforge", help="has dev.jsonl")
+    parser.add_argument("--elsewhere", type=Path, default=ROOT / "data" / "elsewhere.jsonl")
+    parser.add_argument("--people", type=Path, nargs="*", default=[], help="manifests of short phrases")
+    parser.add_argument(
+        "--others", type=Path, nargs="*", default=[], help="manifests of recordings with no command"
+    )
+    parser.add_argument("--peer", default="", help="python with pyctcdecode and kenlm")
+    parser.add_argument("--only", nargs="*", default=[])
+    arguments = parser.parse_args()
+    known = commands(arguments.data, arguments.elsewhere, arguments.people, arguments.others, arguments.peer)
+    if unknown := set(arguments.only) - set(known):
+        parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    failed = []
+    for name in arguments.only or known:
+        script, needed = known[name]
+        if missing := [path for path in needed if not path.exists()]:
+            print(f"== {name}: left out, there is no {missing[0]}", flush=True)
+            continue
+        print(f"== {name}", flush=True)
+        target = [] if name == "speed" else ["--json", str(MEASURED / f"{name}.json")]
+        done = subprocess.run([sys.executable, str(HERE / script[0]), *script[1:], *target], check=False)
+        if done.returncode:
+            failed.append(name)
+    subprocess.run([sys.executable, str(ROOT / "docs" / "tables.py")], check=True)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
