@@ -116,6 +116,10 @@ def _corpora(folder: Path, said: list[Said]) -> None:
     (folder / "data" / "voxforge").mkdir(parents=True)
     for name in ("data/train", "data/dev", "data/voxforge/dev", "dev", "записи", "recordings"):
         write_manifest(folder / f"{name}.jsonl", rows[:2] if name.endswith(("записи", "dings")) else rows)
+    # Letters are phones enough; each word often enough not to pass for a misprint.
+    words = sorted({word for one in said[:4] for word in one.text.split()})
+    (folder / "ru.dict").write_text("\n".join(f"{word} {' '.join(word)}" for word in words), encoding="utf-8")
+    (folder / "texts.txt").write_text("".join(f"{one.text}\n" for one in said[:4]) * 3, encoding="utf-8")
     for name in ("записи", "recordings"):
         for one in said[:3]:
             target = folder / name / "нш" / one.path.name

@@ -41,7 +41,7 @@ all="--train $data/voxforge/train_cuts.jsonl
 govor train --config "$here/stage5.toml" $all --train "$data/synthetic/train.jsonl@0.3" $dev \
   --output "$runs/small5" --init "$runs/small4/best.safetensors" --resume
 
-# What that network is sure of in recordings without text joins the training; down to a small learning rate.
+# What that network is sure of in recordings without text joins the training.
 govor export "$runs/small5/best.safetensors" --output "$runs/small5/small5.onnx"
 python "$here/../finish_model.py" "$runs/small5/small5.onnx" --dev "$data/voxforge/dev.jsonl" \
   -o "$runs/small5/tuned.onnx"
@@ -50,3 +50,11 @@ govor prepare untranscribed voxforge_ru_unlabelled/feat --model "$runs/small5/tu
 govor train --config "$here/stage6.toml" $all --train "$data/synthetic/train.jsonl@0.25" \
   --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small6" \
   --init "$runs/small5/last.safetensors" --resume
+
+# Other sentences, put together from the sounds of the real voices (docs/decisions/0029).
+govor prepare recombined "$data/voxforge/train_cuts.jsonl" texts/*.txt.xz --dictionary voxforge-ru.dict --count 29000 \
+  --exclude "$data/voxforge/dev.jsonl" --exclude "$data/voxforge/test_unseen_speaker.jsonl" \
+  --exclude "$data/voxforge/test_unseen_text.jsonl" --output "$data/recombined"
+govor train --config "$here/stage7.toml" $all --train "$data/recombined/train.jsonl@0.6" \
+  --train "$data/synthetic/train.jsonl@0.15" --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small7" \
+  --init "$runs/small6/best.safetensors" --resume

@@ -112,6 +112,13 @@ def recombined(
     path = output / "train.jsonl"
     made = recombine(voices, sentences, pronunciations, output / "features", count, config.frame_shift, seed)
     written = write_manifest(path, counted(made))
+    if not written:
+        raise ManifestError(
+            tr(
+                "не собрать ни одного предложения: мало записей или слов, известных словарю",
+                "not a single sentence can be made: too few recordings, or words that the dictionary knows",
+            )
+        )
     if written < count:
         terminal.warn(
             tr(
