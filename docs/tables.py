@@ -111,7 +111,7 @@ def serving(tr: Language) -> str:
     head = [
         "",
         tr(
-            f"{run['streams']} потока, {run['uploads']} записей, {run['minutes']:g} мин",
+            f"потоков: {run['streams']}, записей: {run['uploads']}, минут: {tr.number(run['minutes'])}",
             f"{run['streams']} streams, {run['uploads']} uploads, {run['minutes']:g} min",
         ),
     ]
