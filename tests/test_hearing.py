@@ -9,6 +9,7 @@ import pytest
 from govor import load_model
 from govor.audio import Samples, load_audio
 from govor.config import FeatureConfig
+from govor.decoding import greedy
 from govor.features import extract
 from govor.hearing import MARGIN_SECONDS, hear, speech_span
 from govor.recognizer import Recognizer
@@ -79,4 +80,8 @@ def test_silence_around_a_recording_changes_little_of_its_text_and_moves_its_tim
     assert jiwer.cer(alone.text, around.text) < 0.15
     assert around.segments[0].start == pytest.approx(alone.segments[0].start + 2.0, abs=0.15)
     assert around.segments[-1].end == pytest.approx(alone.segments[-1].end + 2.0, abs=0.15)
+    # Who wants nothing left out gets nothing left out.
+    (log_probs,) = recognizer.model.log_probs([extract(padded, recognizer.model.config.features).values])
+    whole = recognizer.transcribe(padded, "greedy", rate, vad=False)
+    assert whole.text == greedy(log_probs, recognizer.model.alphabet).text
     assert around.coverage is not None and not around.coverage.gaps(around.duration)

@@ -61,7 +61,7 @@ class Track:
         check: SpeechCheck | None,
         channel: int | None = None,
     ) -> None:
-        """Start at second 0. Without `check` silences are left out and words kept on trust."""
+        """Start at second 0. Without `check` words are kept on trust and silence around speech is heard."""
         self.segments: list[Segment] = []
         self.stretches: list[Stretch] = []
         self._model = model
@@ -96,7 +96,7 @@ class Track:
         # One at a time: two together take more memory, and are no quicker.
         alone = part.first == part.start and len(part.samples) == part.end - part.start
         # Where it hears its neighbours, both must hear the same.
-        features = hear(part.samples, self._model.config.features, trim=alone)
+        features = hear(part.samples, self._model.config.features, trim=alone and self._check is not None)
         (log_probs,) = self._model.log_probs([features.values])
         times = features.times + part.first / self._rate
         self._join(part, Heard(log_probs, times, self._model.config.network.stride))
