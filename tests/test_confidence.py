@@ -25,7 +25,7 @@ from govor.onnx_metadata import update_decoding
 from govor.recognizer import load_model
 from tiny_model import spell, spelling_model
 
-TRUE = Calibration((2.0, -1.0, 0.5, 0.0, 1.0, 0.3), -0.5)
+TRUE = Calibration((2.0, -1.0, 0.5, 0.0, 1.0, 0.3, 0.4, -0.2, 0.1), -0.5)
 
 
 def drawn(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def test_the_fit_agrees_with_scipy() -> None:
         likelihood = np.logaddexp(0, np.where(correct, -logits, logits)).sum()
         return float(likelihood + 0.5 * (weights[:-1] ** 2).sum() + 0.5e-3 * weights[-1] ** 2)
 
-    best = optimize.minimize(loss, np.zeros(7), method="BFGS", options={"gtol": 1e-6}).x
+    best = optimize.minimize(loss, np.zeros(len(FEATURES) + 1), method="BFGS", options={"gtol": 1e-6}).x
     ours = fit_calibration(features, correct)
     # BFGS stops where numeric gradients end, about 1e-5 from the optimum.
     np.testing.assert_allclose(ours.weights, best[:-1] / scale, atol=1e-3)
@@ -118,19 +118,21 @@ def test_features_describe_the_words_own_frames() -> None:
     (row,) = word_features([DecodedWord("аб", 1, 3, 0.5)], log_probs)
     # Of the whole utterance: frames 1 to 3 and 9 have another best symbol than the blank.
     clarity = (3 * np.log(0.7) + np.log(0.4)) / 4
-    assert row == pytest.approx([np.log(0.5), np.log(0.7), np.log(0.7), np.log(2), 0.0, clarity], abs=1e-6)
+    assert row == pytest.approx(
+        [np.log(0.5), np.log(0.7), np.log(0.7), np.log(2), 0, clarity, 0.5, clarity**2, clarity / 2], abs=1e-6
+    )
 
 
 def test_features_of_words_in_blank_frames_alone_are_finite() -> None:
     log_probs = np.log(np.tile([0.9, 0.05, 0.05], (5, 1))).astype(np.float32)
     (row,) = word_features([DecodedWord("а", 1, 2, 0.05)], log_probs)
-    assert row[-1] == pytest.approx(np.log(0.9), abs=1e-6)
+    assert row[FEATURES.index("clarity")] == pytest.approx(np.log(0.9), abs=1e-6)
 
 
 def test_a_calibration_travels_in_the_models_file(tmp_path: Path) -> None:
     path = spelling_model(tmp_path / "m.onnx")
     plain = load_model(path).transcribe_features(spell("да нет"), "greedy")
-    sure = Calibration((0.0,) * 6, 1.0)
+    sure = Calibration((0.0,) * len(FEATURES), 1.0)
     update_decoding(path, tmp_path / "new.onnx", {"confidence": {"greedy": sure.to_json()}})
     recognizer = load_model(tmp_path / "new.onnx")
     heard = recognizer.transcribe_features(spell("да нет"), "greedy")
@@ -147,11 +149,11 @@ def test_only_the_decoder_that_was_calibrated_is() -> None:
     assert calibration_from_json(None, "greedy") is None
 
 
-def test_a_calibration_from_before_there_was_a_clarity_is_still_read() -> None:
-    row = TRUE.to_json()
-    del row["clarity"]
+@pytest.mark.parametrize("known", [5, 6])
+def test_a_calibration_from_before_there_were_more_features_is_still_read(known: int) -> None:
+    row = {name: value for name, value in TRUE.to_json().items() if name not in FEATURES[known:]}
     old = calibration_from_json({"greedy": row}, "greedy")
-    assert old == Calibration((*TRUE.weights[:-1], 0.0), TRUE.bias)
+    assert old == Calibration((*TRUE.weights[:known], *[0.0] * (len(FEATURES) - known)), TRUE.bias)
 
 
 @pytest.mark.parametrize("table", ["x", {"greedy": {}}, {"greedy": {"bias": "x"}}, {"greedy": 3}])

@@ -14,7 +14,19 @@ from govor.decoding import DecodedWord
 from govor.errors import ModelError
 from govor.language import tr
 
-FEATURES = ("letters", "frames", "weakest_frame", "length", "pace", "clarity")
+FEATURES = (
+    "letters",
+    "frames",
+    "weakest_frame",
+    "length",
+    "pace",
+    "clarity",
+    "probability",
+    "clarity_squared",
+    "probability_by_clarity",
+)
+# A calibration has these at least.
+_FIRST_FEATURES = 5
 # Frames on each side that belong to a word beside those of its letters.
 _MARGIN = 1
 # Pulls the weights towards 0 as so many words of doubt would.
@@ -22,11 +34,13 @@ _RIDGE = 1.0
 
 
 def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Describe words (n) found in log_probs (T, V): features (n, 6), in the order of `FEATURES`.
+    """Describe words (n) found in log_probs (T, V): features (n, 9), in the order of `FEATURES`.
 
     Mean log-probability of the letters' peaks; mean and least of the best symbol's in the word's frames; log
     of the number of letters; log of frames a letter; mean of the best symbol's in all frames that are not
-    blank, by which words of a voice or a room that the network hears badly are doubted together.
+    blank, by which words of a voice or a room that the network hears badly are doubted together; the letters'
+    probability itself, the square of that mean, and their product: without these three, doubtful words were
+    doubted too much and sure ones trusted too much.
     """
     tops = log_probs.max(axis=1) if len(log_probs) else np.zeros(1)
     spoken = tops[log_probs.argmax(axis=1) != 0] if len(log_probs) else tops
@@ -36,14 +50,18 @@ def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) 
         span = tops[max(word.start - _MARGIN, 0) : word.end + _MARGIN]
         span = span if len(span) else tops[-1:]
         letters = max(len(word.text), 1)
+        probability = max(word.confidence, 1e-6)
         rows.append(
             (
-                math.log(max(word.confidence, 1e-6)),
+                math.log(probability),
                 float(span.mean()),
                 float(span.min()),
                 math.log(letters),
                 math.log(max(word.end - word.start, 1) / letters),
                 clarity,
+                probability,
+                clarity**2,
+                probability * clarity,
             )
         )
     return np.array(rows, np.float64).reshape(-1, len(FEATURES))
@@ -51,13 +69,13 @@ def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic model: weights (6,) of `word_features` and the bias."""
+    """A logistic model: weights (9,) of `word_features` and the bias."""
 
     weights: tuple[float, ...]
     bias: float
 
     def apply(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probability (n,) that each word is right, for features (n, 6)."""
+        """Return the probability (n,) that each word is right, for features (n, 9)."""
         return _sigmoid(features @ np.array(self.weights) + self.bias)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,8 +92,8 @@ def calibration_from_json(table: Any, decoder: str) -> Calibration | None:
         row = table.get(decoder)
         if row is None:
             return None
-        # Models calibrated before there was a clarity have no weight for it.
-        weights = {"clarity": 0.0, **row}
+        # Models that were calibrated before there was a feature have no weight for it.
+        weights = dict.fromkeys(FEATURES[_FIRST_FEATURES:], 0.0) | row
         result = Calibration(tuple(float(weights[name]) for name in FEATURES), float(row["bias"]))
         if not np.isfinite([*result.weights, result.bias]).all():
             raise ValueError
@@ -95,7 +113,7 @@ def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_calibration(features: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
-    """Fit the logistic model to words' features (n, 6) and whether each was right (n,), by Newton's method.
+    """Fit the logistic model to words' features (n, 9) and whether each was right (n,), by Newton's method.
 
     A slight pull towards 0 keeps it finite where right and wrong part perfectly. Raises ValueError without
     words.
