@@ -70,7 +70,13 @@ def govor(*arguments: object) -> list[str]:
 
 
 # What else the machine has in its memory is no reason for Ray to kill a worker here.
-RAY = {**os.environ, "RAY_memory_monitor_refresh_ms": "0", "PYTHONPATH": str(ROOT / "tests")}
+# What lies about of another cluster is nothing to `--ray local`.
+RAY = {
+    **os.environ,
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_ADDRESS": "127.0.0.1:1",
+    "PYTHONPATH": str(ROOT / "tests"),
+}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

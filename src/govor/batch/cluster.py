@@ -238,7 +238,8 @@ def _connect(address: str, num_workers: int) -> Any:
         ) from error
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     if address == LOCAL:
-        options |= {"num_cpus": num_workers or None}
+        # Without an address Ray would join what RAY_ADDRESS or a leftover of an earlier cluster names.
+        options |= {"address": "local", "num_cpus": num_workers or None}
     else:
         options |= {"address": address}
         del options["include_dashboard"]
