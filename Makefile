@@ -8,7 +8,7 @@ RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $
 say = $(if $(RUSSIAN),$(1),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures bench examples lock clean
+.PHONY: help demo test lint format docs pictures tables bench examples lock clean
 
 help:
 	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
@@ -17,6 +17,7 @@ help:
 	@echo "make format    $(call say,привести код к стилю,put the code in style)"
 	@echo "make docs      $(call say,собрать сайт документации в site/,build the site of the documentation in site/)"
 	@echo "make pictures  $(call say,сделать рисунки документации заново,make the pictures of the documentation anew)"
+	@echo "make tables    $(call say,таблицы декодера в документации заново; измерить сначала: TABLES=\"--dev dev.jsonl …\",the decoder's tables in the documentation anew; to measure first: TABLES=\"--dev dev.jsonl …\")"
 	@echo "make bench     $(call say,измерить скорость: benchmarks/,measure the speed: benchmarks/)"
 	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
 	@echo "make lock      $(call say,обновить constraints.txt: версии для разработки,renew constraints.txt: the versions for development)"
@@ -47,6 +48,10 @@ docs: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(BIN)/python docs/pictures.py
+
+# TABLES: what docs/tables.py shall measure before; without it the figures of benchmarks/tables/ are written.
+tables: $(VENV)/.dev
+	$(BIN)/python docs/tables.py $(TABLES)
 
 bench: $(VENV)/.dev
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

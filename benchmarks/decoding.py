@@ -6,7 +6,9 @@ The real-time factor counts the processor's time in user mode and the decoder al
 passes; the network's is printed first. Loading is the processor's time too. Each row runs in a process of its
 own, so that its peak memory is its own. ``--peer`` names an interpreter with kenlm, pygtrie, hypothesis and
 pyctcdecode (``--no-deps``, as it asks for numpy<2); it gets the same log-probabilities, model file,
-vocabulary and weights.
+vocabulary and weights. ``--whole`` also gives the errors on all of the manifest, tuned, greedy and with each
+language model named. ``--json FILE``: the figures also go there, for the tables of docs/*/language-model.md
+(`make tables`).
 """
 
 from __future__ import annotations
@@ -111,6 +113,8 @@ def main() -> None:
     parser.add_argument("--lm", type=Path)
     parser.add_argument("--every", type=int, default=5, help="take every n-th utterance")
     parser.add_argument("--peer", help="python with pyctcdecode and kenlm")
+    parser.add_argument("--whole", type=Path, nargs="*", metavar="LM", help="language models; ru.klm if none")
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
     import numpy as np
@@ -125,10 +129,13 @@ def main() -> None:
 
     recognizer = load_model(arguments.model)
     lm = arguments.lm or shipped_language_model()
-    utterances = [row for row in read_manifest(arguments.manifest) if row.features][:: arguments.every]
+    everything = [row for row in read_manifest(arguments.manifest) if row.features]
+    utterances = everything[:: arguments.every]
     settings = recognizer.beam_decoder(lm).settings
     seconds = sum(row.duration for row in utterances)
     print(f"{len(utterances)} utterances, {seconds / 60:.1f} min, LM {lm}, {settings}")
+    figures: dict[str, object] = {"utterances": len(utterances), "minutes": seconds / 60}
+    table: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         words, archive = Path(folder) / "words.txt", Path(folder) / "set.npz"
         words.write_text("\n".join(read_vocabulary(lm)) if lm else "", encoding="utf-8")
@@ -141,7 +148,8 @@ def main() -> None:
         for values in arrays.values():
             # Weakened for all of them: the peer has no such weight.
             values[:, 0] -= settings.blank
-        print(f"network: real-time factor {(user_seconds() - started) / seconds:.5f}")
+        figures["network"] = (user_seconds() - started) / seconds
+        print(f"network: real-time factor {figures['network']:.5f}")
         np.savez(archive, **arrays)
         print("| decoder | LM | beam | real-time factor | load, s | peak RSS, MB | WER | CER |")
         print("|---|---|---:|---:|---:|---:|---:|---:|")
@@ -166,6 +174,18 @@ def main() -> None:
             found = json.loads(done.stdout.strip().splitlines()[-1])
             texts[name, model, width] = found["texts"]
             scores = score([normalize(row.text) for row in utterances], found["texts"])
+            table.append(
+                {
+                    "decoder": name,
+                    "lm": model is not None,
+                    "beam": width,
+                    "rtf": found["seconds"] / seconds,
+                    "load": found["load"],
+                    "peak": found["peak"],
+                    "wer": scores.words.rate,
+                    "cer": scores.characters.rate,
+                }
+            )
             print(
                 f"| {name} | {'yes' if model else 'no'} | {width} | {found['seconds'] / seconds:.5f} "
                 f"| {found['load']:.2f} | {found['peak']:.0f} | {scores.words.rate:.4f} "
@@ -177,6 +197,32 @@ def main() -> None:
                 pairs = zip(texts[name, model, width], texts["govor", model, width], strict=True)
                 same = sum(a == b for a, b in pairs)
                 print(f"beam {width}, LM {'yes' if model else 'no'}: same text {same} of {len(utterances)}")
+    if arguments.whole is not None:
+        figures["whole"] = whole(recognizer, everything, arguments.whole or [lm])
+    if arguments.json:
+        text = json.dumps(figures | {"rows": table}, ensure_ascii=False, indent=1) + "\n"
+        arguments.json.write_text(text, encoding="utf-8")
+
+
+def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-def]
+    """Return the errors of greedy decoding and of the tuned search with each language model."""
+    from govor.features import load_features
+    from govor.metrics import score
+    from govor.text import normalize
+
+    references = [normalize(row.text) for row in utterances]
+    decoders = [("greedy", recognizer.decoder("greedy")[0])]
+    decoders += [(path.name, recognizer.beam_decoder(path)) for path in language_models]
+    features = [load_features(row.features) for row in utterances]
+    found = []
+    for name, decode in decoders:
+        model = recognizer.model if name == "greedy" else recognizer.model.for_search()
+        texts = [decode(model.log_probs([values])[0]).text for values in features]
+        scores = score(references, texts)
+        found.append({"name": name, "wer": scores.words.rate, "cer": scores.characters.rate})
+        print(f"all {len(utterances)}: {name} WER {scores.words.rate:.4f} CER {scores.characters.rate:.4f}")
+    width = decoders[-1][1].settings.beam_width
+    return {"utterances": len(utterances), "beam": width, "rows": found}
 
 
 if __name__ == "__main__":

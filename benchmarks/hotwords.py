@@ -4,11 +4,13 @@
 
 Every utterance is heard with a list of its own: its rarest word, if that is rare, among other rare words that
 it does not hold. Rare is beyond the 20,000 most likely words of the language model, or unknown to it.
+``--json FILE``: the figures also go there, for the table of docs/*/language-model.md (`make tables`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=2, help="take every n-th utterance")
     parser.add_argument("--sizes", type=int, nargs="+", default=LIST_SIZES)
     parser.add_argument("--weights", type=float, nargs="+", default=WEIGHTS)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     path = arguments.lm or shipped_language_model()
@@ -62,6 +65,7 @@ def main() -> None:
     print(f"{len(utterances)} utterances, {hours:.2f} h, {sum(map(bool, own))} rare words said; {path.name}")
     print("| hot words | weight | rare words found | heard but not said, an hour | WER |")
     print("|---:|---:|---:|---:|---:|")
+    rows = []
     for size in arguments.sizes:
         rng = np.random.default_rng(1)
         lists = [
@@ -82,10 +86,22 @@ def main() -> None:
                 f" {text} ".count(f" {word} ") for text, word in zip(references, own, strict=True) if word
             )
             wer = score(references, texts).words.rate
+            rows.append(
+                {
+                    "words": size,
+                    "weight": weight,
+                    "found": found / max(total, 1),
+                    "inserted": inserted / hours,
+                    "wer": wer,
+                }
+            )
             print(
                 f"| {size} | {weight:g} | {found / max(total, 1):.3f} | {inserted / hours:.1f} | {wer:.4f} |",
                 flush=True,
             )
+    if arguments.json:
+        figures = {"utterances": len(utterances), "minutes": 60 * hours, "rows": rows}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
