@@ -40,6 +40,7 @@ SOURCES = {
     "festival": ("festival", "festival"),
     "espeak-ng": ("espeak-ng (робот)", "espeak-ng (a robot)"),
 }
+HOTWORD_WEIGHTS = (0, 6, 8, 10, 16)
 VARIED = (": другие голоса, комнаты, телефоны", ": other voices, rooms, telephones")
 NOISY = (": другие голоса, комнаты, шум", ": other voices, rooms, noise")
 TELEPHONE = (" по телефону", " over telephones")
@@ -74,7 +75,7 @@ def measure(options: argparse.Namespace) -> None:
         + (["--others", *options.others] if options.others else []),
         "decoding": ["--manifest", options.dev, "--every", 8, "--whole", *models]
         + (["--peer", options.peer] if options.peer else []),
-        "hotwords": ["--manifest", options.dev],
+        "hotwords": ["--manifest", options.dev, "--weights", *HOTWORD_WEIGHTS],
     }
     for name, arguments in jobs.items():
         print(f"== {name}", flush=True)
@@ -232,7 +233,7 @@ def hotwords(figures: Figures, say: Say) -> str:
     ]
     base = next(row for row in figures["rows"] if row["weight"] == 0)
     rows = [base | {"words": say("любое число", "any")}]
-    rows += [row for row in figures["rows"] if row["weight"] in (6, 8, 10, 16)]
+    rows += [row for row in figures["rows"] if row["weight"] in HOTWORD_WEIGHTS[1:]]
     lines += [
         f"| {row['words']} | {row['weight']:g} | {100 * row['found']:.0f} % | {row['inserted']:.0f} "
         f"| {number(row['wer'], 3, say)} |"
