@@ -100,7 +100,7 @@ def with_tables(text: str, say: Say) -> str:
     def table(found: re.Match[str]) -> str:
         name = found[1]
         figures = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
-        return f"<!-- table: {name} -->\n{TABLES[name](figures, say)}\n<!-- end -->"
+        return f"<!-- table: {name} -->\n\n{TABLES[name](figures, say)}\n\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->\n.*?\n<!-- end -->", table, text, flags=re.DOTALL)
 

@@ -26,10 +26,10 @@ _SURE = math.log(0.95)
 # natural log. The lower ones are for alternatives, of which the others would find fewer.
 _SYMBOL_FLOOR, _LOW_SYMBOL_FLOOR = -4.5, -5.0
 _BEAM_FLOOR, _LOW_BEAM_FLOOR, _NARROW_BEAM_FLOOR = -9.0, -10.0, -8.5
-# Few beginnings are better spent on likely symbols: up to this many, only a frame's likeliest symbols that
-# have this probability together are followed. A fifth quicker and as good; a wider beam would lose by it.
-_FEW_BEGINNINGS = 32
-_LIKELY = 0.94
+# Few beginnings are better spent on likely symbols: up to 32, only a frame's likeliest symbols that have this
+# probability together are followed, the fewer the narrower. A fifth to a third quicker and as good; a wider
+# beam would lose by it.
+_NARROW_WIDTHS, _LIKELY = (8, 32), (0.90, 0.94)
 # The least probability that the package's search reckons with, 1e-15; natural log.
 _IMPOSSIBLE = np.float32(-34.5)
 
@@ -82,10 +82,10 @@ class BeamDecoder:
     Words that the language model does not know stay possible, letter by letter. Beginnings that are e^9 less
     likely than the best one and symbols below e^-4.5 in a frame are not followed, e^10 and e^-5 where several
     alternatives are asked for; of frames that are surely blank one in a row is. A beam of 32 or less follows
-    only the likeliest symbols of each frame, 0.94 together, and beginnings within e^8.5. The shipped language
-    model is loaded by a thread beside whatever comes next, such as reading the recording; the first decoding
-    waits for it. Raises MissingExtraError if the package is absent, InputNotFoundError or ModelError for a
-    language model that is missing, unreadable or of another alphabet, ConfigError for hot words without
+    only the likeliest symbols of each frame, 0.90 to 0.94 together, and beginnings within e^8.5. The shipped
+    language model is loaded by a thread beside whatever comes next, such as reading the recording; the first
+    decoding waits for it. Raises MissingExtraError if the package is absent, InputNotFoundError or ModelError
+    for a language model that is missing, unreadable or of another alphabet, ConfigError for hot words without
     Russian letters or `num_alternatives` below 1.
     """
 
@@ -154,9 +154,10 @@ class BeamDecoder:
         beam_floor, symbol_floor = _BEAM_FLOOR, _SYMBOL_FLOOR
         if self._num_alternatives > 1:
             beam_floor, symbol_floor = _LOW_BEAM_FLOOR, _LOW_SYMBOL_FLOOR
-        elif self.settings.beam_width <= _FEW_BEGINNINGS:
+        elif self.settings.beam_width <= _NARROW_WIDTHS[1]:
+            mass = np.interp(math.log(self.settings.beam_width), np.log(_NARROW_WIDTHS), _LIKELY)
             # The search takes what is left for the whole.
-            skipped += leave_likely(frames, _LIKELY)
+            skipped += leave_likely(frames, float(mass))
             beam_floor = _NARROW_BEAM_FLOOR
         beams = self._search.decode_beams(
             frames,
