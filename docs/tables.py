@@ -265,7 +265,33 @@ def decoding(tr: Language) -> str:
                 tr.pair([row["cer"] for row in rows], 3),
             )
         )
-    return table(head, lines)
+    shown = [
+        table(head, lines),
+        "",
+        tr(
+            f"Фраз dev: {run['utterances']} ({tr.number(run['minutes'], 1)} мин), одно ядро, время процессора на сам "
+            f"декодер; сеть: {tr.number(run['network_rtf'], 4)}.",
+            f"Utterances of dev: {run['utterances']} ({tr.number(run['minutes'], 1)} min), one core, the processor's "
+            f"time of the decoder alone; the network: {tr.number(run['network_rtf'], 4)}.",
+        ),
+    ]
+    if times := peer_times(run["rows"]):
+        plain, fused = (tr.pair(times[lm], 1) for lm in (False, True))
+        shown[-1] += tr(
+            f"\npyctcdecode с теми же весами медленнее в {plain} раза, с языковой моделью — в {fused}.",
+            f"\npyctcdecode with the same weights takes {plain} times as long, {fused} with the language model.",
+        )
+    return "\n".join(shown)
+
+
+def peer_times(rows: list[dict[str, Any]]) -> dict[bool, list[float]]:
+    """Return how many times as long pyctcdecode took for each beam, without and with a language model."""
+    seconds = {(row["name"], row["lm"], row["beam"]): row["rtf"] for row in rows}
+    found: dict[bool, list[float]] = {}
+    for (name, lm, beam), rtf in seconds.items():
+        if name == "pyctcdecode":
+            found.setdefault(lm, []).append(rtf / seconds["govor", lm, beam])
+    return found
 
 
 def phrases(tr: Language) -> str:
@@ -279,6 +305,10 @@ def phrases(tr: Language) -> str:
             "the same: other voices, rooms, telephones",
         ),
         "dub": ("актёры, `dub-cc0`: похожие реплики", "actors, `dub-cc0`: lines that are much alike"),
+        "dub_varied": (
+            "то же: другие голоса, комнаты, телефоны",
+            "the same: other voices, rooms, telephones",
+        ),
         "festival": ("команды, festival", "commands, festival"),
         "festival, varied": ("festival: другие голоса, комнаты, шум", "festival: other voices, rooms, noise"),
         "festival, telephone": ("festival по телефону", "festival over telephones"),
