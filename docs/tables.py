@@ -297,18 +297,13 @@ def peer_times(rows: list[dict[str, Any]]) -> dict[bool, list[float]]:
 def phrases(tr: Language) -> str:
     """Phrase lists: what is found and accepted, and what is accepted though it was not said."""
     run = figures("phrases")
+    varied = ("то же: другие голоса, комнаты, телефоны", "the same: other voices, rooms, telephones")
     titles = {
         "dev": ("люди, `dev`: её предложения", "people, `dev`: its sentences"),
         "tuxpaint": ("человек, `tuxpaint`: короткие фразы", "a man, `tuxpaint`: short phrases"),
-        "tuxpaint_varied": (
-            "то же: другие голоса, комнаты, телефоны",
-            "the same: other voices, rooms, telephones",
-        ),
+        "tuxpaint_varied": varied,
         "dub": ("актёры, `dub-cc0`: похожие реплики", "actors, `dub-cc0`: lines that are much alike"),
-        "dub_varied": (
-            "то же: другие голоса, комнаты, телефоны",
-            "the same: other voices, rooms, telephones",
-        ),
+        "dub_varied": varied,
         "festival": ("команды, festival", "commands, festival"),
         "festival, varied": ("festival: другие голоса, комнаты, шум", "festival: other voices, rooms, noise"),
         "festival, telephone": ("festival по телефону", "festival over telephones"),

@@ -58,3 +58,11 @@ govor prepare recombined "$data/voxforge/train_cuts.jsonl" texts/*.txt.xz --dict
 govor train --config "$here/stage7.toml" $all --train "$data/recombined/train.jsonl@0.6" \
   --train "$data/synthetic/train.jsonl@0.15" --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small7" \
   --init "$runs/small6/best.safetensors" --resume
+
+# As many again, and synthetic speech of other sentences.
+govor prepare recombined "$data/voxforge/train_cuts.jsonl" texts/*.txt.xz --dictionary voxforge-ru.dict --count 30000 \
+  --exclude "$data/voxforge/dev.jsonl" --exclude "$data/voxforge/test_unseen_speaker.jsonl" \
+  --exclude "$data/voxforge/test_unseen_text.jsonl" --seed 2 --output "$data/recombined2"
+govor train --config "$here/stage8.toml" $all --train "$data/recombined/train.jsonl@0.3" \
+  --train "$data/recombined2/train.jsonl@0.45" --train "$data/synthetic/train.jsonl@0.18" \
+  --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small8" --init "$runs/small7/best.safetensors" --resume
