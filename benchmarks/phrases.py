@@ -10,6 +10,7 @@ out-of-list is what is heard with another list. ``--commands``: festival and esp
 (in-list) and other_phrases.txt (out-of-list), also with changed voices, rooms and noise and over telephones.
 ``--others``: manifests of audio, or folders of wav files, of which no recording is a command: what part of
 150 of them passes for one, as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
+``--json FILE``: the figures also go there; docs/tables.py makes a table of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,32 +36,31 @@ from keeping import keep
 
 HERE = Path(__file__).parent
 RATES = (0.01, 0.03, 0.1)
-# What has been reported, for --json.
-KEPT: list[dict[str, object]] = []
+
+Found = dict[str, Any]
 
 
 def report(
-    name: str, rows: list[tuple[bool, float, int, float, int]], table: Thresholds, list_size: int
-) -> None:
-    """Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one."""
+    kind: str, name: str, rows: list[tuple[bool, float, int, float, int]], table: Thresholds, list_size: int
+) -> Found:
+    """Print and return the rates of accepted phrases.
+
+    Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one.
+    """
     right, inside, inside_length, outside, outside_length = map(np.array, zip(*rows, strict=True))
-    cells = []
-    shares = []
-    for rate in RATES:
-        accepted = np.mean(right & (inside >= table.at(rate, list_size, inside_length)))
-        false = np.mean(outside >= table.at(rate, list_size, outside_length))
-        cells.append(f"{rate:.2f}: {accepted:.4f} / {false:.4f}")
-        shares.append((float(accepted), float(false)))
-    found, accepted_wrongly = zip(*shares, strict=True)
-    kept = {"name": name, "recordings": len(rows), "listed": list_size}
-    KEPT.append({**kept, "found": found, "false": accepted_wrongly})
+    found = [float(np.mean(right & (inside >= table.at(rate, list_size, inside_length)))) for rate in RATES]
+    false = [float(np.mean(outside >= table.at(rate, list_size, outside_length))) for rate in RATES]
+    cells = [f"{rate:.2f}: {one:.4f} / {two:.4f}" for rate, one, two in zip(RATES, found, false, strict=True)]
     print(
-        f"{name:32s} {len(rows):4d} | most likely {right.mean():.4f} | asked: in-list / false  "
-        + "  ".join(cells)
+        f"{name:24s} {list_size:4d} phrases {len(rows):4d} | most likely {right.mean():.4f} "
+        "| asked: in-list / false  " + "  ".join(cells),
+        flush=True,
     )
+    about = {"kind": kind, "name": name, "recordings": len(rows), "listed": list_size}
+    return about | {"found": found, "false": false}
 
 
-def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
+def own_sentences(recognizer: Recognizer, manifest: Path) -> Found:
     utterances = [each for each in read_manifest(manifest) if each.features is not None]
     phrases = parse_phrases(sorted({normalize(each.text) for each in utterances}))
     table = model_thresholds(recognizer.model.decoding)
@@ -78,10 +79,10 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
         other = int(scores.argmax())
         outside = (scores[other] - garbage) / lengths[other]
         rows.append((best == own, inside, len(texts[best]), outside, len(texts[other])))
-    report(manifest.stem, rows, table, len(texts))
+    return report("sentences", manifest.stem, rows, table, len(texts))
 
 
-def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
+def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
     """Commands that people say: every recording with the list of 50 that its text is on, and with another."""
     utterances = [each for each in read_manifest(manifest) if each.features is not None]
     texts = sorted({normalize(each.text) for each in utterances})
@@ -101,10 +102,10 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
         inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
         right = inside.phrase.text == normalize(utterance.text)
         rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
-    report(manifest.stem, rows, table, size)
+    return report("people", manifest.stem, rows, table, size) | {"lists": len(decoders)}
 
 
-def commands(recognizer: Recognizer) -> None:
+def commands(recognizer: Recognizer) -> list[Found]:
     from govor.corpora.speech import speak_espeak, speak_festival
     from govor.corpora.variation import draw_variation, vary
 
@@ -119,6 +120,7 @@ def commands(recognizer: Recognizer) -> None:
         match = decoder.match(log_probs)
         return match.phrase.text, match.ratio
 
+    reports = []
     for voice in (
         "festival",
         "festival, varied",
@@ -141,10 +143,11 @@ def commands(recognizer: Recognizer) -> None:
                 results.append((found == speech.text, ratio, len(found)))
             heard.append(results)
         rows = [(*inside, *outside[1:]) for inside, outside in zip(*heard, strict=True)]
-        report(voice, rows, table, len(listed))
+        reports.append(report("commands", voice, rows, table, len(listed)))
+    return reports
 
 
-def others(recognizer: Recognizer, source: Path) -> None:
+def others(recognizer: Recognizer, source: Path) -> list[Found]:
     from govor.corpora.variation import draw_variation, vary
 
     config = recognizer.model.config.features
@@ -156,6 +159,7 @@ def others(recognizer: Recognizer, source: Path) -> None:
     else:
         paths = [each.audio_filepath for each in read_manifest(source) if each.audio_filepath is not None]
     rng = np.random.default_rng(1)
+    reports = []
     for telephone in (False, True):
         ratios, lengths = [], []
         for path in paths[:: max(len(paths) // 150, 1)]:
@@ -167,17 +171,15 @@ def others(recognizer: Recognizer, source: Path) -> None:
             match = decoder.match(log_probs)
             ratios.append(match.ratio)
             lengths.append(len(match.phrase.text))
-        false = [np.mean(ratios >= table.at(rate, len(listed), np.array(lengths))) for rate in RATES]
+        false = [float(np.mean(ratios >= table.at(rate, len(listed), np.array(lengths)))) for rate in RATES]
         name = f"{source.parent.name}/{source.name}{', telephone' if telephone else ''}"
+        about = {"kind": "others", "name": name, "recordings": len(ratios), "listed": len(listed)}
+        reports.append(about | {"found": None, "false": false})
         cells = "  ".join(f"{rate:.2f}: {part:.4f}" for rate, part in zip(RATES, false, strict=True))
         print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
-        shares = [float(part) for part in false]
-        whose = f"{source.parent.name}{', telephone' if telephone else ''}"
-        kept = {"name": whose, "recordings": len(ratios), "listed": len(listed)}
-        KEPT.append({**kept, "found": None, "false": shares})
 
 
-def speed(recognizer: Recognizer) -> None:
+def speed(recognizer: Recognizer) -> Found:
     rng = np.random.default_rng(1)
     verbs = ("включи", "выключи", "открой", "закрой", "подними", "опусти", "сделай", "поставь", "найди")
     things = ("свет", "лампу", "музыку", "дверь", "окно", "шторы", "чайник", "телевизор", "радио", "фильм")
@@ -203,6 +205,7 @@ def speed(recognizer: Recognizer) -> None:
         f"{1000 * np.median(cpu):.1f} ms of processor, "
         f"{1000 * min(wall):.1f} ms by the clock at best; list compiled in {built:.2f} s"
     )
+    return {"phrases": 5000, "nodes": len(decoder.tree), "milliseconds": 1000 * float(np.median(cpu))}
 
 
 def main() -> None:
@@ -216,17 +219,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
-    for manifest in arguments.manifest:
-        own_sentences(recognizer, manifest)
-    for manifest in arguments.people:
-        people(recognizer, manifest)
+    rows = [own_sentences(recognizer, manifest) for manifest in arguments.manifest]
+    rows += [people(recognizer, manifest) for manifest in arguments.people]
     if arguments.commands:
-        commands(recognizer)
+        rows += commands(recognizer)
     for source in arguments.others:
-        others(recognizer, source)
-    if arguments.speed:
-        speed(recognizer)
-    keep(arguments.json, {"asked": RATES, "rows": KEPT})
+        rows += others(recognizer, source)
+    figures = {"asked": RATES, "rows": rows, "speed": speed(recognizer) if arguments.speed else None}
+    keep(arguments.json, figures)
 
 
 if __name__ == "__main__":

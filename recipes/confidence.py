@@ -212,10 +212,7 @@ def thresholds(
             for part in parts
         ),
         # A listed phrase sounds the same whatever the list; what was taken for another has no ratio.
-        listed=[
-            [(each.length, each.ratio) for each in part if each.listed and each.ratio > -1e3]
-            for part in parts
-        ],
+        listed=[(each.length, each.ratio) for each in judged if each.listed and each.ratio > -1e3],
     )
     shown = []
     for part in parts:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
+from govor.beam import BeamDecoder, BeamSettings, leave_likely, shipped_language_model
 from govor.decoding import Decoded, greedy
 from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
 from govor.language_model import NgramModel, build, write_arpa, write_kenlm
@@ -138,6 +138,29 @@ def test_surely_blank_frames_cost_no_search_and_change_neither_text_nor_score() 
     assert searched == [8, 8]
     # 41 frames more, each of probability 0.995.
     assert plain.score == pytest.approx(dense.score + 41 * math.log(0.995), abs=1e-4)
+
+
+def test_the_fewest_symbols_stay_that_have_the_probability_together() -> None:
+    probabilities = np.array(
+        [[0.5, 0.45, 0.03, 0.02], [0.95, 0.02, 0.02, 0.01], [0.25, 0.25, 0.25, 0.25], [0.04, 0.06, 0.3, 0.6]]
+    )
+    log_probs = np.log(probabilities).astype(np.float32)
+    # The second frame is sure by one symbol and stays as it is.
+    left = probabilities * [[1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1]]
+    assert leave_likely(log_probs, 0.94) == pytest.approx(math.log(0.95 * 0.96), abs=1e-6)
+    assert np.exp(log_probs) == pytest.approx(left, abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_a_narrow_beam_scores_a_text_by_its_paths_through_likely_symbols(seed: int, num_frames: int) -> None:
+    likely = flat_log_probs(seed, num_frames)
+    decoded = BeamDecoder(SMALL, None, BeamSettings(beam_width=32))(likely.copy())
+    leave_likely(likely, 0.94)
+    totals = texts_by_enumeration(likely)
+    # Paths that 32 beginnings leave out: up to 0.068 in 400 seeds.
+    assert decoded.score == pytest.approx(totals[decoded.text], abs=0.15)
+    assert decoded.score > max(totals.values()) - 0.15
 
 
 def test_a_weaker_blank_lets_faint_letters_through() -> None:

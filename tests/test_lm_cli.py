@@ -53,6 +53,20 @@ def test_mixing_makes_the_other_text_likelier_and_its_words_known(
     assert f"perplexity {mixed.perplexity:.1f}, {mixed.num_words} words" in capsys.readouterr().out
 
 
+def test_numbers_and_foreign_words_are_counted_aloud(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("wifi.txt").write_text("включи wifi\nканал 25 и wifi\n" * 50, encoding="utf-8")
+    assert run(["lm", "build", "wifi.txt", "-o", "wifi.klm"]) == 0
+    shown = capsys.readouterr().err
+    # включи, канал, и; two lines of two words and four, one foreign word and two.
+    assert "100 sentences, 300 words, 3 different" in shown
+    assert "150 of them are numbers and words of other letters" in shown
+    assert "wifi.klm: 3 KB" in shown
+    assert run(["lm", "build", "text.txt", "-o", "my.klm"]) == 0
+    assert "of other letters" not in capsys.readouterr().err
+
+
 def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
     assert run(["lm", "build", "text.txt", "-o", "my.arpa", "--order", "2"]) == 0
     lines = Path("my.arpa").read_text(encoding="utf-8").splitlines()

@@ -104,7 +104,12 @@ class DecoderChoice:
 
         if special or self.decoder is not DecoderName.auto:
             other = special[0] if special else f"--decoder {self.decoder.value}"
-            raise ConfigError(tr(f"--phrases и {other} вместе", f"--phrases and {other} together"))
+            raise ConfigError(
+                tr(
+                    f"--phrases и {other} вместе: список фраз обходится без {other}",
+                    f"--phrases and {other} together: a phrase list does without {other}",
+                )
+            )
         model = recognizer.model
         rate = 0.03 if self.false_accepts is None else self.false_accepts
         return PhraseDecoder(

@@ -82,6 +82,7 @@ def build(
     from govor.language_model import mix as mixed
     from govor.language_model import prune as pruned
     from govor.language_model.counting import Counter
+    from govor.language_model.ngrams import SPECIAL_WORDS, UNKNOWN
 
     if output.suffix not in (".klm", ".arpa"):
         raise ConfigError(
@@ -94,10 +95,11 @@ def build(
     others = [_mixture(item) for item in mix or []]
     _check_writable(output)
     terminal = Terminal(quiet)
-    counter = Counter(order)
+    counter, num_foreign = Counter(order), 0
     with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
         for words in sentences(texts, update, letters):
             counter.add(words)
+            num_foreign += words.count(SPECIAL_WORDS[UNKNOWN])
     counts = counter.finish(min_count, max_words)
     terminal.say(
         tr(
@@ -105,6 +107,15 @@ def build(
             f"{counts.num_sentences} sentences, {counts.num_words} words, {len(counts.words) - 3} different",
         )
     )
+    if num_foreign:
+        terminal.say(
+            tr(
+                f"из них чисел и слов из чужих букв {num_foreign}: модель их не знает; "
+                "напишите их так, как они произносятся",
+                f"{num_foreign} of them are numbers and words of other letters, unknown to the model; "
+                "write them as they are said",
+            )
+        )
     if prune is None:
         prune = _LARGE_TEXT_THRESHOLD if counts.num_words >= _SMALL_TEXT else 0.0
     model = model_from_counts(counts, 0.0 if others else prune)
@@ -113,12 +124,12 @@ def build(
     if others:
         model = pruned(model, prune)
     (write_arpa if output.suffix == ".arpa" else write_kenlm)(model, output)
-    size = output.stat().st_size / 1e6
+    size = output.stat().st_size
+    shown = tr(f"{size / 1e6:.1f} МБ", f"{size / 1e6:.1f} MB")
+    if size < 1e6:
+        shown = tr(f"{size / 1e3:.0f} КБ", f"{size / 1e3:.0f} KB")
     terminal.say(
-        tr(
-            f"{output}: {size:.1f} МБ, n-грамм {_listed(model)}",
-            f"{output}: {size:.1f} MB, n-grams {_listed(model)}",
-        )
+        tr(f"{output}: {shown}, n-грамм {_listed(model)}", f"{output}: {shown}, n-grams {_listed(model)}")
     )
     return ExitCode.FINE
 

@@ -77,4 +77,4 @@ def _arpa_words(stream: Iterable[bytes]) -> Iterator[str]:
                 raise ValueError(line[:40])
             yield fields[1]
     if not inside:
-        raise ValueError("\\1-grams:")
+        raise ValueError(tr("нет строки \\1-grams:", "no line \\1-grams:"))
