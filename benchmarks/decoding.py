@@ -6,7 +6,8 @@ The real-time factor counts the processor's time in user mode and the decoder al
 passes; the network's is printed first. Loading is the processor's time too. Each row runs in a process of its
 own, so that its peak memory is its own. ``--peer`` names an interpreter with kenlm, pygtrie, hypothesis and
 pyctcdecode (``--no-deps``, as it asks for numpy<2); it gets the same log-probabilities, model file,
-vocabulary and weights.
+vocabulary and weights. ``--whole`` also gives the errors on all of the manifest, tuned, greedy and with each
+language model named. ``--json FILE``: the figures also go there; docs/tables.py makes a table of them.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--lm", type=Path)
     parser.add_argument("--every", type=int, default=5, help="take every n-th utterance")
     parser.add_argument("--peer", help="python with pyctcdecode and kenlm")
+    parser.add_argument("--whole", type=Path, nargs="*", metavar="LM", help="language models; ru.klm if none")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
 
@@ -131,6 +133,8 @@ def main() -> None:
     settings = recognizer.beam_decoder(lm).settings
     seconds = sum(row.duration for row in utterances)
     print(f"{len(utterances)} utterances, {seconds / 60:.1f} min, LM {lm}, {settings}")
+    figures: dict[str, object] = {"utterances": len(utterances), "minutes": seconds / 60}
+    rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         words, archive = Path(folder) / "words.txt", Path(folder) / "set.npz"
         words.write_text("\n".join(read_vocabulary(lm)) if lm else "", encoding="utf-8")
@@ -143,9 +147,8 @@ def main() -> None:
         for values in arrays.values():
             # Weakened for all of them: the peer has no such weight.
             values[:, 0] -= settings.blank
-        network = (user_seconds() - started) / seconds
-        print(f"network: real-time factor {network:.5f}")
-        rows: list[dict[str, object]] = []
+        figures["network_rtf"] = (user_seconds() - started) / seconds
+        print(f"network: real-time factor {figures['network_rtf']:.5f}")
         np.savez(archive, **arrays)
         print("| decoder | LM | beam | real-time factor | load, s | peak RSS, MB | WER | CER |")
         print("|---|---|---:|---:|---:|---:|---:|---:|")
@@ -184,15 +187,30 @@ def main() -> None:
                 pairs = zip(texts[name, model, width], texts["govor", model, width], strict=True)
                 same = sum(a == b for a, b in pairs)
                 print(f"beam {width}, LM {'yes' if model else 'no'}: same text {same} of {len(utterances)}")
-    keep(
-        arguments.json,
-        {
-            "utterances": len(utterances),
-            "minutes": round(seconds / 60, 1),
-            "network_rtf": network,
-            "rows": rows,
-        },
-    )
+    if arguments.whole is not None:
+        figures["whole"] = whole(recognizer, everything, arguments.whole or [lm])
+    keep(arguments.json, figures | {"rows": rows})
+
+
+def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-def]
+    """Return the errors of greedy decoding and of the tuned search with each language model."""
+    from govor.features import load_features
+    from govor.metrics import score
+    from govor.text import normalize
+
+    references = [normalize(row.text) for row in utterances]
+    decoders = [("greedy", recognizer.decoder("greedy")[0])]
+    decoders += [(path.name, recognizer.beam_decoder(path)) for path in language_models]
+    features = [load_features(row.features) for row in utterances]
+    found = []
+    for name, decode in decoders:
+        model = recognizer.model if name == "greedy" else recognizer.model.for_search()
+        texts = [decode(model.log_probs([values])[0]).text for values in features]
+        scores = score(references, texts)
+        found.append({"name": name, "wer": scores.words.rate, "cer": scores.characters.rate})
+        print(f"all {len(utterances)}: {name} WER {scores.words.rate:.4f} CER {scores.characters.rate:.4f}")
+    width = decoders[-1][1].settings.beam_width
+    return {"utterances": len(utterances), "beam": width, "rows": found}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 Every utterance is heard with a list of its own: its rarest word, if that is rare, among other rare words that
 it does not hold. Rare is beyond the 20,000 most likely words of the language model, or unknown to it.
+``--json FILE``: the figures also go there; docs/tables.py makes a table of them.
 """
 
 from __future__ import annotations

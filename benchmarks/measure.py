@@ -4,7 +4,9 @@
 
 An idle machine, half an hour. Needs Debian's festival and festvox-ru; what needs a manifest of VoxForge or
 other recordings is left out, and says so, where they are not. Each writes benchmarks/measured/NAME.json; the
-tables are made of them by docs/tables.py. For rows of pyctcdecode, name a Python that has it: ``--peer``.
+tables are made of them by docs/tables.py. Rows of pyctcdecode need a Python that has it, ``--peer``; rows of
+people's short phrases their manifests, ``--people``; rows of speech without a command, beside festvox-ru's,
+``--others``; the errors with a language model that has seen no transcript, ``--honest``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from govor.beam import shipped_language_model
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MEASURED = HERE / "measured"
@@ -21,11 +25,13 @@ FESTVOX = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav")
 
 
 def commands(
-    data: Path, elsewhere: Path, people: list[Path], others: list[Path], peer: str
+    data: Path, elsewhere: Path, people: list[Path], others: list[Path], peer: str, honest: list[Path]
 ) -> dict[str, tuple[list[str], list[Path]]]:
     """Return, for each file of figures, the script with its options, and the files that it needs."""
     dev = data / "dev.jsonl"
     beside = ["--peer", peer] if peer else []
+    # Without any, --whole takes the one that ships.
+    models = [str(path) for path in (shipped_language_model(), *honest) if path is not None]
     return {
         "listening": (["listening.py", "--number", "40"], []),
         "listening-noise": (["listening.py", "--number", "20", "--snr", "12"], []),
@@ -34,13 +40,17 @@ def commands(
         "foreign-noise": (["foreign.py", "--every", "16", "--snr", "10"], []),
         "foreign-elsewhere": (["foreign.py", "--manifest", str(elsewhere), "--every", "1"], [elsewhere]),
         "hotwords": (["hotwords.py", "--manifest", str(dev)], [dev]),
-        "decoding": (["decoding.py", "--manifest", str(dev), "--every", "8", *beside], [dev]),
+        "decoding": (
+            ["decoding.py", "--manifest", str(dev), "--every", "8", "--whole", *models, *beside],
+            [dev, *honest],
+        ),
         "phrases": (
             [
-                *("phrases.py", "--manifest", str(dev), "--commands", "--people", *map(str, people)),
+                *("phrases.py", "--manifest", str(dev), "--commands", "--speed"),
+                *("--people", *map(str, people)),
                 *("--others", *map(str, [*others, FESTVOX])),
             ],
-            [dev],
+            [dev, *people, *others],
         ),
         "speed": (["speed.py"], []),
         "serving": (["serving.py", "--minutes", "10"], []),
@@ -59,9 +69,11 @@ def main() -> int:
         "--others", type=Path, nargs="*", default=[], help="manifests of recordings with no command"
     )
     parser.add_argument("--peer", default="", help="python with pyctcdecode and kenlm")
+    parser.add_argument("--honest", type=Path, nargs="*", default=[], help="models that saw no transcript")
     parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    known = commands(arguments.data, arguments.elsewhere, arguments.people, arguments.others, arguments.peer)
+    given = (arguments.people, arguments.others, arguments.peer, arguments.honest)
+    known = commands(arguments.data, arguments.elsewhere, *given)
     if unknown := set(arguments.only) - set(known):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     failed = []

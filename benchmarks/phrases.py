@@ -10,6 +10,7 @@ out-of-list is what is heard with another list. ``--commands``: festival and esp
 (in-list) and other_phrases.txt (out-of-list), also with changed voices, rooms and noise and over telephones.
 ``--others``: manifests of audio, or folders of wav files, of which no recording is a command: what part of
 150 of them passes for one, as recorded and over telephones. ``--speed``: 5,000 phrases, an utterance of 3 s.
+``--json FILE``: the figures also go there; docs/tables.py makes a table of them.
 """
 
 from __future__ import annotations
@@ -34,8 +35,6 @@ from keeping import keep
 
 HERE = Path(__file__).parent
 RATES = (0.01, 0.03, 0.1)
-# What has been reported, for --json.
-KEPT: list[dict[str, object]] = []
 
 
 def report(
@@ -43,20 +42,15 @@ def report(
 ) -> None:
     """Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one."""
     right, inside, inside_length, outside, outside_length = map(np.array, zip(*rows, strict=True))
-    cells = []
-    shares = []
-    for rate in RATES:
-        accepted = np.mean(right & (inside >= table.at(rate, list_size, inside_length)))
-        false = np.mean(outside >= table.at(rate, list_size, outside_length))
-        cells.append(f"{rate:.2f}: {accepted:.4f} / {false:.4f}")
-        shares.append((float(accepted), float(false)))
-    found, accepted_wrongly = zip(*shares, strict=True)
-    kept = {"name": name, "recordings": len(rows), "listed": list_size}
-    KEPT.append({**kept, "found": found, "false": accepted_wrongly})
+    found = [float(np.mean(right & (inside >= table.at(rate, list_size, inside_length)))) for rate in RATES]
+    false = [float(np.mean(outside >= table.at(rate, list_size, outside_length))) for rate in RATES]
+    cells = [f"{rate:.2f}: {one:.4f} / {two:.4f}" for rate, one, two in zip(RATES, found, false, strict=True)]
     print(
         f"{name:32s} {len(rows):4d} | most likely {right.mean():.4f} | asked: in-list / false  "
         + "  ".join(cells)
     )
+    about = {"kind": kind, "name": name, "recordings": len(rows), "listed": list_size}
+    return about | {"found": found, "false": false}
 
 
 def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
@@ -78,7 +72,7 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
         other = int(scores.argmax())
         outside = (scores[other] - garbage) / lengths[other]
         rows.append((best == own, inside, len(texts[best]), outside, len(texts[other])))
-    report(manifest.stem, rows, table, len(texts))
+    return report("sentences", manifest.stem, rows, table, len(texts))
 
 
 def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
@@ -101,7 +95,7 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
         inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
         right = inside.phrase.text == normalize(utterance.text)
         rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
-    report(manifest.stem, rows, table, size)
+    return report("people", manifest.stem, rows, table, size) | {"lists": len(decoders)}
 
 
 def commands(recognizer: Recognizer) -> None:
@@ -141,7 +135,8 @@ def commands(recognizer: Recognizer) -> None:
                 results.append((found == speech.text, ratio, len(found)))
             heard.append(results)
         rows = [(*inside, *outside[1:]) for inside, outside in zip(*heard, strict=True)]
-        report(voice, rows, table, len(listed))
+        reports.append(report("commands", voice, rows, table, len(listed)))
+    return reports
 
 
 def others(recognizer: Recognizer, source: Path) -> None:
@@ -169,12 +164,10 @@ def others(recognizer: Recognizer, source: Path) -> None:
             lengths.append(len(match.phrase.text))
         false = [np.mean(ratios >= table.at(rate, len(listed), np.array(lengths))) for rate in RATES]
         name = f"{source.parent.name}/{source.name}{', telephone' if telephone else ''}"
+        about = {"kind": "others", "name": name, "recordings": len(ratios), "listed": len(listed)}
+        reports.append(about | {"found": None, "false": false})
         cells = "  ".join(f"{rate:.2f}: {part:.4f}" for rate, part in zip(RATES, false, strict=True))
         print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
-        shares = [float(part) for part in false]
-        whose = f"{source.parent.name}{', telephone' if telephone else ''}"
-        kept = {"name": whose, "recordings": len(ratios), "listed": len(listed)}
-        KEPT.append({**kept, "found": None, "false": shares})
 
 
 def speed(recognizer: Recognizer) -> None:
@@ -223,10 +216,9 @@ def main() -> None:
     if arguments.commands:
         commands(recognizer)
     for source in arguments.others:
-        others(recognizer, source)
-    if arguments.speed:
-        speed(recognizer)
-    keep(arguments.json, {"asked": RATES, "rows": KEPT})
+        rows += others(recognizer, source)
+    figures = {"asked": RATES, "rows": rows, "speed": speed(recognizer) if arguments.speed else None}
+    keep(arguments.json, figures)
 
 
 if __name__ == "__main__":

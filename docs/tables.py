@@ -2,7 +2,7 @@
 
 A benchmark writes its figures with ``--json`` to benchmarks/measured/NAME.json; ``make bench`` runs them all.
 Here each file becomes a table between ``<!-- table NAME -->`` and ``<!-- end of table -->``, in both languages.
-Nothing between those marks is written by hand; a test compares.
+Nothing between those marks is written by hand; a test compares. Tables of the decoders are in decoder_tables.py.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import decoder_tables
+from tabulating import Figures, Language, table
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "benchmarks" / "measured"
@@ -23,45 +24,10 @@ PAGES = {
     "en": [ROOT / "README.en.md", *sorted((ROOT / "docs" / "en").glob("*.md"))],
 }
 
-Figures = Any
-Row = Sequence[str]
-
 
 def figures(name: str) -> Figures:
     """Return what a benchmark has measured."""
     return json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
-
-
-class Language:
-    """Words and numbers of one of the two languages."""
-
-    def __init__(self, code: str) -> None:
-        """Take "ru" or "en"."""
-        self.code = code
-
-    def __call__(self, russian: str, english: str) -> str:
-        """Choose."""
-        return russian if self.code == "ru" else english
-
-    def number(self, value: float, places: int = 0) -> str:
-        """Write a number with the decimal mark of the language."""
-        text = f"{value:.{places}f}"
-        return text.replace(".", ",") if self.code == "ru" else text
-
-    def percent(self, value: float, places: int = 0) -> str:
-        """Write a share."""
-        return f"{self.number(100 * value, places)} %"
-
-    def pair(self, values: Sequence[float], places: int = 0) -> str:
-        """Write numbers with slashes between."""
-        return " / ".join(self.number(value, places) for value in values)
-
-
-def table(head: Row, rows: Sequence[Row], numbers: bool = True) -> str:
-    """Return Markdown; all columns but the first are numbers, unless told otherwise."""
-    rule = ["---", *(["---:" if numbers else "---"] * (len(head) - 1))]
-    lines = [f"| {' | '.join(head)} |".replace("|  |", "| |"), f"|{'|'.join(rule)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def listening(tr: Language) -> str:
@@ -201,140 +167,6 @@ def foreign(tr: Language) -> str:
     return table(head, rows)
 
 
-def hotwords(tr: Language) -> str:
-    """How often rare words are found, by the length of the list and the weight."""
-    run = figures("hotwords")
-    head = [
-        tr("горячих слов", "hot words"),
-        tr("вес", "weight"),
-        tr("редких слов узнано", "rare words found"),
-        tr("лишних в час", "inserted an hour"),
-        "WER",
-    ]
-    none, *rest = sorted(run["rows"], key=lambda row: (row["weight"] > 0, row["size"], row["weight"]))
-    lines = [(tr("любое", "any"), [none])]
-    lines += [
-        (str(size), list(rows))
-        for size, rows in groupby((row for row in rest if row["weight"]), lambda row: row["size"])
-    ]
-
-    def cells(rows: list[dict[str, float]], show: Callable[[dict[str, float]], str]) -> str:
-        parts = [f"**{show(row)}**" if row["weight"] == run["default"] else show(row) for row in rows]
-        return " / ".join(parts)
-
-    return table(
-        head,
-        [
-            (
-                name,
-                cells(rows, lambda row: f"{row['weight']:g}"),
-                cells(rows, lambda row: tr.number(100 * row["found"])) + " %",
-                cells(rows, lambda row: tr.number(row["inserted"])),
-                cells(rows, lambda row: tr.number(row["wer"], 3)),
-            )
-            for name, rows in lines
-        ],
-    )
-
-
-def decoding(tr: Language) -> str:
-    """Time and errors of the search beside pyctcdecode."""
-    run = figures("decoding")
-    head = [
-        tr("декодер", "decoder"),
-        tr("ЯМ", "LM"),
-        tr("луч", "beam"),
-        tr("доля реального времени", "real-time factor"),
-        tr("загрузка, с", "load, s"),
-        tr("память, МБ", "peak RSS, MB"),
-        "WER",
-        "CER",
-    ]
-    lines = []
-    for (name, lm), group in groupby(run["rows"], lambda row: (row["name"], row["lm"])):
-        rows = list(group)
-        lines.append(
-            (
-                name,
-                tr("да", "yes") if lm else tr("нет", "no"),
-                "–" if name == "greedy" else " / ".join(str(row["beam"]) for row in rows),
-                " / ".join(tr.number(row["rtf"], 5) for row in rows),
-                tr.number(max(row["load"] for row in rows), 2),
-                tr.number(max(row["peak"] for row in rows)),
-                tr.pair([row["wer"] for row in rows], 3),
-                tr.pair([row["cer"] for row in rows], 3),
-            )
-        )
-    shown = [
-        table(head, lines),
-        "",
-        tr(
-            f"Фраз dev: {run['utterances']} ({tr.number(run['minutes'], 1)} мин), одно ядро, время процессора на сам "
-            f"декодер; сеть: {tr.number(run['network_rtf'], 4)}.",
-            f"Utterances of dev: {run['utterances']} ({tr.number(run['minutes'], 1)} min), one core, the processor's "
-            f"time of the decoder alone; the network: {tr.number(run['network_rtf'], 4)}.",
-        ),
-    ]
-    if times := peer_times(run["rows"]):
-        plain, fused = (tr.pair(times[lm], 1) for lm in (False, True))
-        shown[-1] += tr(
-            f"\npyctcdecode с теми же весами медленнее в {plain} раза, с языковой моделью — в {fused}.",
-            f"\npyctcdecode with the same weights takes {plain} times as long, {fused} with the language model.",
-        )
-    return "\n".join(shown)
-
-
-def peer_times(rows: list[dict[str, Any]]) -> dict[bool, list[float]]:
-    """Return how many times as long pyctcdecode took for each beam, without and with a language model."""
-    seconds = {(row["name"], row["lm"], row["beam"]): row["rtf"] for row in rows}
-    found: dict[bool, list[float]] = {}
-    for (name, lm, beam), rtf in seconds.items():
-        if name == "pyctcdecode":
-            found.setdefault(lm, []).append(rtf / seconds["govor", lm, beam])
-    return found
-
-
-def phrases(tr: Language) -> str:
-    """Phrase lists: what is found and accepted, and what is accepted though it was not said."""
-    run = figures("phrases")
-    varied = ("то же: другие голоса, комнаты, телефоны", "the same: other voices, rooms, telephones")
-    titles = {
-        "dev": ("люди, `dev`: её предложения", "people, `dev`: its sentences"),
-        "tuxpaint": ("человек, `tuxpaint`: короткие фразы", "a man, `tuxpaint`: short phrases"),
-        "tuxpaint_varied": varied,
-        "dub": ("актёры, `dub-cc0`: похожие реплики", "actors, `dub-cc0`: lines that are much alike"),
-        "dub_varied": varied,
-        "festival": ("команды, festival", "commands, festival"),
-        "festival, varied": ("festival: другие голоса, комнаты, шум", "festival: other voices, rooms, noise"),
-        "festival, telephone": ("festival по телефону", "festival over telephones"),
-        "espeak-ng": ("espeak-ng (робот)", "espeak-ng (a robot)"),
-        "espeak-ng, telephone": ("espeak-ng по телефону", "espeak-ng over telephones"),
-    }
-    silent = {
-        "dub": ("актёры, `dub-cc0`", "actors, `dub-cc0`"),
-        "tuxpaint": ("человек, `tuxpaint`", "a man, `tuxpaint`"),
-        "msu_ru_nsh_clunits": ("диктор `festvox-ru`", "the voice of `festvox-ru`"),
-    }
-    column = 0 if tr.code == "ru" else 1
-    head = ["", tr("записей", "recordings"), tr("фраз в списке", "phrases listed")]
-    head += [tr.percent(rate) for rate in run["asked"]]
-    rows = []
-    for row in run["rows"]:
-        title = titles.get(row["name"], (row["name"], row["name"]))[column]
-        if row["found"] is None:
-            name, comma, _ = row["name"].partition(", telephone")
-            title = next((both for part, both in silent.items() if part in name), (name, name))[column]
-            title += tr(", по телефону", ", telephone") if comma else ""
-            title += tr(": ни одной команды", ": no command")
-        found = row["found"] or [None] * len(run["asked"])
-        shares = [
-            f"{'–' if part is None else tr.number(part, 3)} / {tr.number(false, 3)}"
-            for part, false in zip(found, row["false"], strict=True)
-        ]
-        rows.append((title, str(row["recordings"] or "–"), str(row["listed"]), *shares))
-    return table(head, rows)
-
-
 def accuracy(tr: Language) -> str:
     """The table of the model card without its intervals, and what the model costs."""
     card = (ROOT / "src/govor/models/MODEL_CARD.md").read_text("utf-8")
@@ -367,11 +199,11 @@ def accuracy(tr: Language) -> str:
 
 TABLES: dict[str, Callable[[Language], str]] = {
     "accuracy": accuracy,
-    "decoding": decoding,
+    "decoding": lambda tr: decoder_tables.decoding(figures("decoding"), tr),
     "foreign": foreign,
-    "hotwords": hotwords,
+    "hotwords": lambda tr: decoder_tables.hotwords(figures("hotwords"), tr),
     "listening": listening,
-    "phrases": phrases,
+    "phrases": lambda tr: decoder_tables.phrases(figures("phrases"), tr),
     "serving": serving,
     "word-times": word_times,
 }

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
+import decoder_tables  # noqa: E402
 import tables  # noqa: E402
 
 PAGES = [(language, path) for language, paths in tables.PAGES.items() for path in paths]
@@ -74,10 +75,61 @@ def test_measure_knows_each_file_of_figures_and_its_script(tmp_path: Path) -> No
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from measure import commands
 
-    known = commands(tmp_path, tmp_path / "else.jsonl", [], [], "")
+    known = commands(tmp_path, tmp_path / "else.jsonl", [], [], "python3", [tmp_path / "honest.klm"])
     assert {path.stem for path in tables.MEASURED.glob("*.json")} == set(known) - {"speed"}
     for name, (script, _) in known.items():
         text = (ROOT / "benchmarks" / script[0]).read_text("utf-8")
         for option in re.findall(r"--[a-z-]+", " ".join(script)):
             assert f'"{option}"' in text, (name, option)
         assert name == "speed" or '"--json"' in text
+
+
+def test_widths_of_one_decoder_share_a_row_and_the_peer_is_compared_width_by_width() -> None:
+    def row(name: str, lm: bool, beam: int, rtf: float) -> dict[str, object]:
+        errors = {"wer": 0.4, "cer": 0.15}
+        return {"name": name, "lm": lm, "beam": beam, "rtf": rtf, "load": 0.12, "peak": 70.0 + beam, **errors}
+
+    rows = [row("govor", False, 8, 0.001), row("govor", True, 8, 0.001), row("govor", True, 32, 0.002)]
+    peers = [row("pyctcdecode", False, 8, 0.005), row("pyctcdecode", True, 8, 0.006)]
+    rows += [*peers, row("pyctcdecode", True, 32, 0.014)]
+    figures: dict[str, object] = {"utterances": 63, "minutes": 7.3, "network_rtf": 0.0042, "rows": rows}
+    text = decoder_tables.decoding(figures, tables.Language("en"))
+    row_text = "| govor | yes | 8 / 32 | 0.00100 / 0.00200 | 0.12 | 78–102 | 0.400 / 0.400 | 0.150 / 0.150 |"
+    assert row_text in text.splitlines()
+    assert "takes 5.0 times as long without a language model, 6.0 / 7.0 with it." in text.replace("\n", " ")
+    assert "сеть: 0,0042" in decoder_tables.decoding(figures, tables.Language("ru"))
+    honest = {"utterances": 9, "beam": 64, "rows": [{"name": "honest.klm", "wer": 0.399, "cer": 0.153}]}
+    text = decoder_tables.decoding(figures | {"whole": honest}, tables.Language("en"))
+    assert text.endswith("All of dev, 9 utterances, beam 64: `honest.klm` WER 0.399, CER 0.153.")
+
+
+def test_a_source_that_no_command_comes_from_has_no_rate_of_found_ones() -> None:
+    people = {"kind": "people", "name": "tuxpaint_varied", "recordings": 9, "listed": 50, "lists": 2}
+    telephone = {"kind": "others", "name": "dub-cc0/manifest.jsonl, telephone", "recordings": 157}
+    own = {"kind": "sentences", "name": "own", "recordings": 3, "listed": 2}
+    rows = [
+        people | {"found": [0.5], "false": [0.0625]},
+        telephone | {"listed": 50, "found": None, "false": [0.0]},
+        own | {"found": [1.0], "false": [0.0]},
+    ]
+    figures = {"asked": [0.03], "rows": rows, "speed": None}
+    varied = "a man, `tuxpaint`: short phrases; other voices, rooms, telephones"
+    assert decoder_tables.phrases(figures, tables.Language("en")).splitlines()[2:] == [
+        f"| {varied} | 9 | 2 × 50 | 0.500 / 0.062 |",
+        "| actors, `dub-cc0` over telephones: no command | 157 | 50 | – / 0.000 |",
+        "| `own` | 3 | 2 | 1.000 / 0.000 |",
+    ]
+
+
+def test_the_default_weight_of_hot_words_is_bold_and_lengths_of_lists_have_a_row_each() -> None:
+    rows = [
+        {"size": size, "weight": weight, "found": 0.5, "inserted": weight, "wer": 0.4}
+        for size in (1, 10)
+        for weight in (0.0, 6.0, 10.0)
+    ]
+    figures = {"default": 10.0, "rows": rows}
+    assert decoder_tables.hotwords(figures, tables.Language("en")).splitlines()[2:] == [
+        "| any | 0 | 50 % | 0 | 0.400 |",
+        "| 1 | 6 / **10** | 50 / **50** % | 6 / **10** | 0.400 / **0.400** |",
+        "| 10 | 6 / **10** | 50 / **50** % | 6 / **10** | 0.400 / **0.400** |",
+    ]
