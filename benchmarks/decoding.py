@@ -129,7 +129,8 @@ def main() -> None:
 
     recognizer = load_model(arguments.model)
     lm = arguments.lm or shipped_language_model()
-    utterances = [row for row in read_manifest(arguments.manifest) if row.features][:: arguments.every]
+    everything = [row for row in read_manifest(arguments.manifest) if row.features]
+    utterances = everything[:: arguments.every]
     settings = recognizer.beam_decoder(lm).settings
     seconds = sum(row.duration for row in utterances)
     print(f"{len(utterances)} utterances, {seconds / 60:.1f} min, LM {lm}, {settings}")

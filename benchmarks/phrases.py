@@ -19,6 +19,7 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,24 +37,30 @@ from keeping import keep
 HERE = Path(__file__).parent
 RATES = (0.01, 0.03, 0.1)
 
+Found = dict[str, Any]
+
 
 def report(
-    name: str, rows: list[tuple[bool, float, int, float, int]], table: Thresholds, list_size: int
-) -> None:
-    """Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one."""
+    kind: str, name: str, rows: list[tuple[bool, float, int, float, int]], table: Thresholds, list_size: int
+) -> Found:
+    """Print and return the rates of accepted phrases.
+
+    Rows: is the likeliest phrase right, its ratio and length; those of the best without the right one.
+    """
     right, inside, inside_length, outside, outside_length = map(np.array, zip(*rows, strict=True))
     found = [float(np.mean(right & (inside >= table.at(rate, list_size, inside_length)))) for rate in RATES]
     false = [float(np.mean(outside >= table.at(rate, list_size, outside_length))) for rate in RATES]
     cells = [f"{rate:.2f}: {one:.4f} / {two:.4f}" for rate, one, two in zip(RATES, found, false, strict=True)]
     print(
-        f"{name:32s} {len(rows):4d} | most likely {right.mean():.4f} | asked: in-list / false  "
-        + "  ".join(cells)
+        f"{name:24s} {list_size:4d} phrases {len(rows):4d} | most likely {right.mean():.4f} "
+        "| asked: in-list / false  " + "  ".join(cells),
+        flush=True,
     )
     about = {"kind": kind, "name": name, "recordings": len(rows), "listed": list_size}
     return about | {"found": found, "false": false}
 
 
-def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
+def own_sentences(recognizer: Recognizer, manifest: Path) -> Found:
     utterances = [each for each in read_manifest(manifest) if each.features is not None]
     phrases = parse_phrases(sorted({normalize(each.text) for each in utterances}))
     table = model_thresholds(recognizer.model.decoding)
@@ -75,7 +82,7 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> None:
     return report("sentences", manifest.stem, rows, table, len(texts))
 
 
-def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
+def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
     """Commands that people say: every recording with the list of 50 that its text is on, and with another."""
     utterances = [each for each in read_manifest(manifest) if each.features is not None]
     texts = sorted({normalize(each.text) for each in utterances})
@@ -98,7 +105,7 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> None:
     return report("people", manifest.stem, rows, table, size) | {"lists": len(decoders)}
 
 
-def commands(recognizer: Recognizer) -> None:
+def commands(recognizer: Recognizer) -> list[Found]:
     from govor.corpora.speech import speak_espeak, speak_festival
     from govor.corpora.variation import draw_variation, vary
 
@@ -113,6 +120,7 @@ def commands(recognizer: Recognizer) -> None:
         match = decoder.match(log_probs)
         return match.phrase.text, match.ratio
 
+    reports = []
     for voice in (
         "festival",
         "festival, varied",
@@ -139,7 +147,7 @@ def commands(recognizer: Recognizer) -> None:
     return reports
 
 
-def others(recognizer: Recognizer, source: Path) -> None:
+def others(recognizer: Recognizer, source: Path) -> list[Found]:
     from govor.corpora.variation import draw_variation, vary
 
     config = recognizer.model.config.features
@@ -151,6 +159,7 @@ def others(recognizer: Recognizer, source: Path) -> None:
     else:
         paths = [each.audio_filepath for each in read_manifest(source) if each.audio_filepath is not None]
     rng = np.random.default_rng(1)
+    reports = []
     for telephone in (False, True):
         ratios, lengths = [], []
         for path in paths[:: max(len(paths) // 150, 1)]:
@@ -162,7 +171,7 @@ def others(recognizer: Recognizer, source: Path) -> None:
             match = decoder.match(log_probs)
             ratios.append(match.ratio)
             lengths.append(len(match.phrase.text))
-        false = [np.mean(ratios >= table.at(rate, len(listed), np.array(lengths))) for rate in RATES]
+        false = [float(np.mean(ratios >= table.at(rate, len(listed), np.array(lengths)))) for rate in RATES]
         name = f"{source.parent.name}/{source.name}{', telephone' if telephone else ''}"
         about = {"kind": "others", "name": name, "recordings": len(ratios), "listed": len(listed)}
         reports.append(about | {"found": None, "false": false})
@@ -170,7 +179,7 @@ def others(recognizer: Recognizer, source: Path) -> None:
         print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
 
 
-def speed(recognizer: Recognizer) -> None:
+def speed(recognizer: Recognizer) -> Found:
     rng = np.random.default_rng(1)
     verbs = ("включи", "выключи", "открой", "закрой", "подними", "опусти", "сделай", "поставь", "найди")
     things = ("свет", "лампу", "музыку", "дверь", "окно", "шторы", "чайник", "телевизор", "радио", "фильм")
@@ -196,6 +205,7 @@ def speed(recognizer: Recognizer) -> None:
         f"{1000 * np.median(cpu):.1f} ms of processor, "
         f"{1000 * min(wall):.1f} ms by the clock at best; list compiled in {built:.2f} s"
     )
+    return {"phrases": 5000, "nodes": len(decoder.tree), "milliseconds": 1000 * float(np.median(cpu))}
 
 
 def main() -> None:
@@ -209,12 +219,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
-    for manifest in arguments.manifest:
-        own_sentences(recognizer, manifest)
-    for manifest in arguments.people:
-        people(recognizer, manifest)
+    rows = [own_sentences(recognizer, manifest) for manifest in arguments.manifest]
+    rows += [people(recognizer, manifest) for manifest in arguments.people]
     if arguments.commands:
-        commands(recognizer)
+        rows += commands(recognizer)
     for source in arguments.others:
         rows += others(recognizer, source)
     figures = {"asked": RATES, "rows": rows, "speed": speed(recognizer) if arguments.speed else None}

@@ -77,7 +77,7 @@ def serving(tr: Language) -> str:
     head = [
         "",
         tr(
-            f"потоков: {run['streams']}, записей: {run['uploads']}, минут: {tr.number(run['minutes'])}",
+            f"{run['streams']} потока, {run['uploads']} записей, {run['minutes']:g} мин",
             f"{run['streams']} streams, {run['uploads']} uploads, {run['minutes']:g} min",
         ),
     ]
