@@ -39,6 +39,16 @@ def test_file_without_a_suffix_goes_before_the_shipped_model_of_that_name(
     assert read_model_bytes("small") == (b"mine", "small")
 
 
+def test_both_models_ship_and_seed_has_the_shape_of_the_school_project() -> None:
+    assert {"small", "seed"} <= set(shipped_models())
+    assert len(read_model_bytes("seed")[0]) < 1_000_000
+    assert len(read_model_bytes("small")[0]) < 6_000_000
+    network = load_model("seed").model.config.network
+    shape = (network.num_features, network.hidden_size, network.num_layers, network.stride)
+    assert shape == (13, 128, 2, 1)
+    assert not network.conv_channels
+
+
 def test_seed_fits_into_a_megabyte_and_is_found_by_name_once_it_lies_beside_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
