@@ -177,6 +177,7 @@ def others(recognizer: Recognizer, source: Path) -> list[Found]:
         reports.append(about | {"found": None, "false": false})
         cells = "  ".join(f"{rate:.2f}: {part:.4f}" for rate, part in zip(RATES, false, strict=True))
         print(f"{name:48s} {len(ratios):4d} | asked: false  {cells}", flush=True)
+    return reports
 
 
 def speed(recognizer: Recognizer) -> Found:

@@ -81,7 +81,7 @@ def heard(
 def judged_words(
     trials: list[Trial], decode: Decoder
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
-    """Decode; return the words' features (n, 9), whether each is right (n,), and their speakers (n)."""
+    """Decode; return the words' features (n, 8), whether each is right (n,), and their speakers (n)."""
     features, correct, speakers = [], [], []
     for utterance, log_probs in trials:
         decoded = decode(log_probs)

@@ -22,11 +22,12 @@ FEATURES = (
     "pace",
     "clarity",
     "probability",
-    "clarity_squared",
     "probability_by_clarity",
 )
 # A calibration has these at least.
 _FIRST_FEATURES = 5
+# Speech is hardly ever less clear; a calibration knows nothing of what is, such as music.
+_LEAST_CLARITY = -0.5
 # Frames on each side that belong to a word beside those of its letters.
 _MARGIN = 1
 # Pulls the weights towards 0 as so many words of doubt would.
@@ -34,17 +35,17 @@ _RIDGE = 1.0
 
 
 def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Describe words (n) found in log_probs (T, V): features (n, 9), in the order of `FEATURES`.
+    """Describe words (n) found in log_probs (T, V): features (n, 8), in the order of `FEATURES`.
 
     Mean log-probability of the letters' peaks; mean and least of the best symbol's in the word's frames; log
     of the number of letters; log of frames a letter; mean of the best symbol's in all frames that are not
     blank, by which words of a voice or a room that the network hears badly are doubted together; the letters'
-    probability itself, the square of that mean, and their product: without these three, doubtful words were
-    doubted too much and sure ones trusted too much.
+    probability itself and its product with that mean: without these two, doubtful words were doubted too
+    much and sure ones trusted too much.
     """
     tops = log_probs.max(axis=1) if len(log_probs) else np.zeros(1)
     spoken = tops[log_probs.argmax(axis=1) != 0] if len(log_probs) else tops
-    clarity = float(spoken.mean()) if len(spoken) else float(tops.mean())
+    clarity = max(float(spoken.mean()) if len(spoken) else float(tops.mean()), _LEAST_CLARITY)
     rows = []
     for word in words:
         span = tops[max(word.start - _MARGIN, 0) : word.end + _MARGIN]
@@ -60,7 +61,6 @@ def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) 
                 math.log(max(word.end - word.start, 1) / letters),
                 clarity,
                 probability,
-                clarity**2,
                 probability * clarity,
             )
         )
@@ -69,13 +69,13 @@ def word_features(words: Sequence[DecodedWord], log_probs: NDArray[np.float32]) 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic model: weights (9,) of `word_features` and the bias."""
+    """A logistic model: weights (8,) of `word_features` and the bias."""
 
     weights: tuple[float, ...]
     bias: float
 
     def apply(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probability (n,) that each word is right, for features (n, 9)."""
+        """Return the probability (n,) that each word is right, for features (n, 8)."""
         return _sigmoid(features @ np.array(self.weights) + self.bias)
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_calibration(features: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
-    """Fit the logistic model to words' features (n, 9) and whether each was right (n,), by Newton's method.
+    """Fit the logistic model to words' features (n, 8) and whether each was right (n,), by Newton's method.
 
     A slight pull towards 0 keeps it finite where right and wrong part perfectly. Raises ValueError without
     words.

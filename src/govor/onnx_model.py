@@ -131,8 +131,8 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     return OnnxModel(
         config=config,
         alphabet=alphabet,
-        provenance=dict(metadata.get("provenance") or {}),
-        decoding=dict(metadata.get("decoding") or {}),
+        provenance=_table(metadata, "provenance", name),
+        decoding=_table(metadata, "decoding", name),
         name=name,
         _session=session,
     )
@@ -199,6 +199,18 @@ def _broken(name: str, error: Exception) -> ModelError:
             f"model {name} is corrupt or not ONNX ({reason}); export it again: govor export",
         )
     )
+
+
+def _table(metadata: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    table = metadata.get(key) or {}
+    if not isinstance(table, dict):
+        raise ModelError(
+            tr(
+                f"{name}: {key} в метаданных не таблица; экспортируйте модель заново: govor export",
+                f"{name}: {key} of the metadata is no table; export the model again: govor export",
+            )
+        )
+    return table
 
 
 def _metadata(session: Any, name: str) -> dict[str, Any]:
