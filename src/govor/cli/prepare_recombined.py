@@ -10,6 +10,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
+from govor.cli.prepare_synthetic import Exclude, Seed, Texts, texts_of
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
@@ -31,12 +32,7 @@ def recombined(
             )
         ),
     ],
-    texts: Annotated[
-        list[Path],
-        typer.Argument(
-            help=tr("Тексты, строка — предложение; .txt или .xz.", "Texts, a sentence a line; .txt or .xz.")
-        ),
-    ],
+    texts: Texts,
     dictionary: Annotated[
         Path,
         typer.Option(
@@ -52,16 +48,8 @@ def recombined(
     count: Annotated[
         int, typer.Option(min=1, help=tr("Сколько предложений.", "How many sentences."))
     ] = 20000,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help=tr(
-                "Манифест, чьи тексты не должны встретиться; можно несколько.",
-                "A manifest whose texts must not appear; may be repeated.",
-            )
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help=tr("Зерно случайности.", "Seed of all randomness."))] = 1,
+    exclude: Exclude = None,
+    seed: Seed = 1,
     quiet: Quiet = False,
 ) -> int:
     """Put new sentences together from the sounds of recorded voices."""
@@ -90,7 +78,7 @@ def recombined(
                 f"{dictionary}: it has all words of not a single utterance of {manifest}",
             )
         )
-    forbidden = {utterance.text for path in exclude or [] for utterance in read_manifest(path)}
+    forbidden = texts_of(exclude)
     terminal.say(tr("выбор предложений…", "choosing sentences…"))
     # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
     sentences = choose_sentences(

@@ -26,15 +26,32 @@ FEATURES_HELP = example(
     "govor prepare features recordings/manifest.jsonl --output data/varied.jsonl --copies 2",
 )
 Seed = Annotated[int, typer.Option(help=tr("Зерно случайности.", "Seed of all randomness."))]
+Texts = Annotated[
+    list[Path],
+    typer.Argument(
+        help=tr("Тексты, строка — предложение; .txt или .xz.", "Texts, a sentence a line; .txt or .xz.")
+    ),
+]
+Exclude = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help=tr(
+            "Манифест, чьи тексты не должны встретиться; можно несколько.",
+            "A manifest whose texts must not appear; may be repeated.",
+        )
+    ),
+]
+
+
+def texts_of(manifests: list[Path] | None) -> set[str]:
+    """Return the texts of all utterances of manifests."""
+    from govor.manifest import read_manifest
+
+    return {utterance.text for path in manifests or [] for utterance in read_manifest(path)}
 
 
 def synthetic(
-    texts: Annotated[
-        list[Path],
-        typer.Argument(
-            help=tr("Тексты, строка — предложение; .txt или .xz.", "Texts, a sentence a line; .txt or .xz.")
-        ),
-    ],
+    texts: Texts,
     output: Annotated[
         Path, typer.Option("--output", "-o", help=tr("Папка корпуса.", "Folder of the corpus."))
     ],
@@ -47,15 +64,7 @@ def synthetic(
             min=0, help=tr("Сколько из них отложить в dev.jsonl.", "How many of them go to dev.jsonl.")
         ),
     ] = 150,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help=tr(
-                "Манифест, чьи тексты не должны встретиться; можно несколько.",
-                "A manifest whose texts must not appear; may be repeated.",
-            )
-        ),
-    ] = None,
+    exclude: Exclude = None,
     dictionary: Annotated[
         Path | None,
         typer.Option(
@@ -68,10 +77,9 @@ def synthetic(
     """Let speech synthesisers speak sentences."""
     from govor.corpora.sentences import choose_sentences, read_lines, read_yo_words
     from govor.corpora.synthetic import synthesize, synthesize_shards
-    from govor.manifest import read_manifest
 
     terminal = Terminal(quiet)
-    forbidden = {utterance.text for path in exclude or [] for utterance in read_manifest(path)}
+    forbidden = texts_of(exclude)
     yo_words = None
     if dictionary:
         yo_words = read_yo_words(line.split()[0] for line in read_lines(dictionary) if line.split())
