@@ -71,7 +71,6 @@ def hear_voices(
     known.sort(key=lambda entry: len(entry[1].features))
     taught = [pronounced for _, pronounced in known[:: max(len(known) // TRAINING_RECORDINGS, 1)]]
     aligner = PhoneAligner([phone for phones in pronunciations.values() for phone in phones])
-
     total = ROUNDS * len(taught) + len(known)
     done = 0
     for _ in aligner.train(taught, seed=seed):
