@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.augment import Augmenter, add_noise, add_reverb, change_speed, mask_time, warp_matrix
+from govor.augment import (
+    Augmenter,
+    add_noise,
+    add_reverb,
+    change_speed,
+    mask_time,
+    repeat_quietest,
+    warp_matrix,
+)
 from govor.config import FEATURE_PRESETS, AugmentConfig
 
 ALL = AugmentConfig(speed=0.2, warp=0.2, reverb=1, noise=1, tilt=0.5, time_masks=2, band_masks=2)
@@ -104,3 +112,21 @@ def test_a_room_only_adds_energy(seed: int) -> None:
     # Single precision at this range.
     assert (wet - bands).min() > -1e-4
     assert np.isfinite(wet).all()
+
+
+@given(st.integers(0, 200), st.integers(1, 60))
+def test_nobody_speaks_for_as_long_as_the_utterance_lasted(seed: int, frames: int) -> None:
+    features = speech(frames)
+    silent = Augmenter(AugmentConfig(), SPHINX).silence(features, np.random.default_rng(seed))
+    assert silent.shape == features.shape
+    assert silent.dtype == np.float32
+    assert np.isfinite(silent).all()
+
+
+def test_the_quietest_moment_is_repeated_and_nothing_else() -> None:
+    features = speech(200)
+    features[90:110, 0] -= 20
+    silent = repeat_quietest(features, np.random.default_rng(3))
+    quiet = {frame.tobytes() for frame in features[90:110]}
+    assert {frame.tobytes() for frame in silent} <= quiet
+    assert len({frame.tobytes() for frame in silent}) > 10

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from govor.config import Config, TrainingConfig
+from govor.ctc import ctc_losses
 from govor.dataset import Dataset, Source, check_text
+from govor.denominator import denominator_of
 from govor.features import normalize, save_mfc
 from govor.manifest import Utterance
-from govor.model import num_output_frames
+from govor.model import AcousticNetwork, num_output_frames
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make, speak
 
 
@@ -222,3 +224,19 @@ def test_cropped_and_spliced_examples_hold_words_of_the_speaker_and_can_always_b
     assert new > 10
     assert short > 10
     assert dataset(utterances).fingerprint != dataset([replace(u, cuts=()) for u in utterances]).fingerprint
+
+
+def test_an_example_of_silence_has_no_text_and_can_be_trained_on(tmp_path: Path) -> None:
+    network = CONFIG.network.model_copy(update={"search_output": True})
+    augment = AUGMENT.model_copy(update={"silence": 0.3})
+    config = with_training(batch_seconds=100).model_copy(update={"network": network, "augment": augment})
+    made = dataset(make(tmp_path, ("анна да нет", "мама да") * 20), config, augment=True)
+    (items,) = made.plan(0)
+    batch = made.batch(items)
+    assert 4 < batch.texts.count("") < 25
+    model = AcousticNetwork(config.network, len(ALPHABET))
+    denominator = denominator_of(config, made.texts(), ALPHABET)
+    losses = ctc_losses(model, batch, False, denominator)
+    assert torch.isfinite(losses).all()
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

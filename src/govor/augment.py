@@ -13,6 +13,10 @@ from govor.config import AugmentConfig, FeatureConfig
 
 Array = NDArray[np.float32]
 
+# Which silences there are: of this part the recording's own, up to that part made up, the others digital.
+_OWN_NOISE, _ANY_NOISE = 0.5, 0.85
+_NOISE_FRAMES = 16
+
 
 class Augmenter:
     """Applies an AugmentConfig to features made by a FeatureConfig."""
@@ -36,6 +40,20 @@ class Augmenter:
         for _ in range(config.time_masks):
             features = mask_time(features, int(rng.integers(0, config.time_mask_frames + 1)), rng)
         return features
+
+    def silence(self, features: Array, rng: np.random.Generator) -> Array:
+        """Return a noise as long as features (T, F): an utterance of nobody.
+
+        It is the quietest moment of the recording again and again, or a made-up noise, or digital silence.
+        """
+        kind = rng.random()
+        if kind < _OWN_NOISE and len(features) > _NOISE_FRAMES:
+            return repeat_quietest(features, rng)
+        if kind < _ANY_NOISE:
+            return (make_noise(len(features), self.to_cepstra.shape[1], rng) @ self.to_cepstra.T).astype(
+                np.float32
+            )
+        return np.repeat(features[:1], len(features), axis=0)
 
     def _change_bands(self, features: Array, rng: np.random.Generator) -> Array:
         config = self.config
@@ -120,6 +138,28 @@ def add_noise(bands: Array, rng: np.random.Generator) -> Array:
     flutter = rng.normal(scale=rng.uniform(0.2, 1.0), size=bands.shape)
     noisy: Array = np.logaddexp(bands, level + colour + flutter).astype(np.float32)
     return noisy
+
+
+def make_noise(num_frames: int, num_bands: int, rng: np.random.Generator) -> Array:
+    """Return log-mel energies (num_frames, num_bands) of a noise of random colour, swell and unsteadiness."""
+    flutter = rng.normal(scale=rng.uniform(0.1, 1.0), size=(num_frames, num_bands))
+    swell = np.cumsum(rng.normal(scale=rng.uniform(0.0, 0.15), size=num_frames))
+    noise: Array = (2 * smooth_curve(num_bands, rng) + flutter + swell[:, None]).astype(np.float32)
+    return noise
+
+
+def repeat_quietest(features: Array, rng: np.random.Generator) -> Array:
+    """Return the `_NOISE_FRAMES` quietest frames in a row of cepstra (T, F), T > `_NOISE_FRAMES`, T frames long.
+
+    Forwards and backwards by turns, at random speeds, so that nothing jumps and no rhythm is learnt.
+    """
+    loudness = np.convolve(features[:, 0], np.ones(_NOISE_FRAMES), mode="valid")
+    start = int(np.argmin(loudness))
+    moment = features[start : start + _NOISE_FRAMES]
+    steps = np.cumsum(rng.uniform(0.5, 1.5, size=len(features)))
+    there_and_back = np.concatenate([np.arange(_NOISE_FRAMES), np.arange(_NOISE_FRAMES - 2, 0, -1)])
+    repeated: Array = moment[there_and_back[steps.astype(np.int64) % len(there_and_back)]]
+    return repeated
 
 
 def mask_time(features: Array, width: int, rng: np.random.Generator) -> Array:

@@ -139,6 +139,8 @@ class AugmentConfig(_Frozen):
     """Probability that an utterance is followed by another one."""
     join_seconds: float = Field(16.0, gt=0)
     """Longest joined pair."""
+    silence: float = Field(0.0, ge=0, lt=1)
+    """Probability that a noise is heard instead, in which nobody speaks."""
 
 
 class TrainingConfig(_Frozen):

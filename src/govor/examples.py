@@ -51,6 +51,8 @@ class Examples:
     def example(self, item: Item, epoch: int) -> Spliced:
         """Return what is trained on: features (T, F), not normalised, and their text."""
         rng = self._rng(3, epoch, item)
+        if self.config.augment.silence and rng.random() < self.config.augment.silence:
+            return Spliced(self.augmenter.silence(self.read(item[0]), rng), "")
         stride = self.config.network.stride
         spare = stride if len(item) > 1 else 0
         parts, texts = [], []

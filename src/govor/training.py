@@ -254,7 +254,7 @@ class Trainer:
         loss_sum, num_labels, num_frames = self.ranks.add_up(sums).tolist()
         for parameter in self.model.parameters():
             assert parameter.grad is not None
-            parameter.grad.div_(num_labels)
+            parameter.grad.div_(max(num_labels, 1))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         progress.step += 1
         progress.frame_sum += int(num_frames)
@@ -265,7 +265,7 @@ class Trainer:
         self._update_average()
         progress.loss_sum += loss_sum
         progress.label_sum += int(num_labels)
-        return float(loss_sum / num_labels)
+        return float(loss_sum / max(num_labels, 1))
 
     def _add_up_gradients(self) -> None:
         parameters = list(self.model.parameters())
