@@ -66,6 +66,14 @@ def test_several_formats_go_to_files_that_other_programs_read(
     assert (out / "a.txt").read_text("utf-8") == "а а\n"
 
 
+def test_json_of_several_recordings_in_files_prints_nothing(
+    model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    names = [write_wav(tmp_path / name, hoots(1)) for name in ("a.wav", "b.wav")]
+    assert run(["transcribe", *names, "-f", "json", "-o", str(tmp_path / "texts"), "-m", model]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_one_format_of_one_recording_is_printed_with_its_tabs(
     model: str, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -163,7 +163,7 @@ def transcribe(
     jobs = [make_job(recording) for recording in inputs.recordings]
     todo = [job for job in jobs if not (skip_existing and job.is_done)]
     tally = Tally(num_skipped=len(jobs) - len(todo))
-    printer = TranscriptPrinter(terminal, formats[0], several)
+    printer = TranscriptPrinter(terminal, formats[0], several, output_dir is not None)
     loader = ModelLoader(model, choice)
     if watch is not None:
         workers = make_workers(loader, processes, ray)

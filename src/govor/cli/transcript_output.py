@@ -67,12 +67,13 @@ def check_destination(formats: Sequence[str], output_dir: Path | None, num_recor
 class TranscriptPrinter:
     """Reports results as they come: transcripts on standard output or, if they are files, their names."""
 
-    def __init__(self, terminal: Terminal, format: str, several: bool) -> None:
-        """Print in `format`; `several` recordings are told apart."""
+    def __init__(self, terminal: Terminal, format: str, several: bool, to_files: bool) -> None:
+        """Print in `format`; `several` recordings are told apart. With `to_files` transcripts are not printed."""
         self.num_failed = 0
         self._terminal = terminal
         self._format = format
         self._several = several
+        self._to_files = to_files
         self._rows: list[dict[str, object]] = []
 
     def show(self, result: JobResult) -> None:
@@ -99,7 +100,7 @@ class TranscriptPrinter:
 
     def finish(self) -> None:
         """Print what can only be printed when all is known."""
-        if self._rows or (self._format == "json" and self._several):
+        if self._rows or (self._format == "json" and self._several and not self._to_files):
             # One recording is one object; several are a list, so that the output is always one JSON document.
             document = self._rows if self._several else self._rows[0]
             print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
