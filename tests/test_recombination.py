@@ -172,3 +172,12 @@ def test_command_says_that_the_dictionary_does_not_fit(dictionary, corpus, monke
     (corpus / "ru.dict").write_text(dictionary, encoding="utf-8")
     assert prepare("new", "--count", "5") == 1
     assert "ru.dict" in capsys.readouterr().err
+
+
+def test_command_tells_bad_lines_of_the_manifest_as_errors(corpus, monkeypatch, capsys):
+    monkeypatch.chdir(corpus)
+    with (corpus / "train_cuts.jsonl").open("a", encoding="utf-8") as manifest:
+        manifest.write("{bad\n")
+    assert prepare("new", "--count", "5") == 1
+    error, *_ = capsys.readouterr().err.splitlines()
+    assert error.startswith(("error: train_cuts.jsonl:41: ", "ошибка: train_cuts.jsonl:41: "))

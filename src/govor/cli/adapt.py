@@ -64,8 +64,7 @@ def adapt(
     torch.set_num_threads(1)
     bad: list[BadLine] = []
     own = list(read_manifest(manifest, bad))
-    for line in bad:
-        terminal.fail(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad)
     base = read_onnx(model)
     with tempfile.TemporaryDirectory() as folder, terminal.progress(tr("дообучение", "adapting")) as update:
         practice = list(read_manifest(rehearsal)) if rehearsal else unpack_rehearsal(Path(folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import IO, TYPE_CHECKING
@@ -16,6 +16,8 @@ from govor.language import tr
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
+
+    from govor.manifest import BadLine
 
 
 class ExitCode(IntEnum):
@@ -69,6 +71,11 @@ class Terminal:
     def fail_at(self, place: str, reason: str) -> None:
         """Report an error of one input; a reason that names the place itself does not get it twice."""
         self.fail(reason if reason.startswith(place) else f"{place}: {reason}")
+
+    def fail_lines(self, lines: Iterable[BadLine]) -> None:
+        """Report every bad line of a manifest as an error: it was left out, and the command ends with 1."""
+        for line in lines:
+            self.fail_at(line.place, line.reason)
 
     @contextlib.contextmanager
     def progress(self, what: str, unit: str = "") -> Iterator[Callable[[float, float], None]]:

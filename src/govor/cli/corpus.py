@@ -58,8 +58,7 @@ def audit(
         found = audit_corpus(read_manifest(manifest, []), recognize, lambda done: update(done, total))
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, render_page(found, str(manifest)))
-    for line in bad_lines[:10]:
-        terminal.warn(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad_lines)
     suspicions = ", ".join(f"{kind} {count}" for kind, count in found.counts.items() if count) or "0"
     hours = f"{found.seconds / 3600:.1f}"
     terminal.say(

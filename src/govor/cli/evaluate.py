@@ -59,8 +59,7 @@ def evaluate(
     terminal = Terminal(quiet)
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
-    for line in bad:
-        terminal.fail(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad)
     recognizer = load_model(model)
     decoder = choice.make(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:

@@ -33,8 +33,7 @@ def cuts(
     terminal = Terminal(quiet)
     bad: list[BadLine] = []
     total = sum(1 for _ in read_manifest(manifest, bad))
-    for line in bad:
-        terminal.warn(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad)
     num_cut = 0
 
     def counted(found: Iterator[Utterance]) -> Iterator[Utterance]:

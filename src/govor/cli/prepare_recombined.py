@@ -61,8 +61,7 @@ def recombined(
     terminal = Terminal(quiet)
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
-    for line in bad:
-        terminal.warn(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad)
     pronunciations = read_pronunciations(read_lines(dictionary))
     if not pronunciations:
         raise ManifestError(

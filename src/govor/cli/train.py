@@ -134,8 +134,7 @@ def _train(
     train_set = read_training_data(train, settings, alphabet, bad, terminal)
     dev_set = Dataset([read_source(str(dev), bad, share=False)], settings, alphabet, augment=False)
     if ranks.leads:
-        for line in bad:
-            terminal.fail(f"{line.place}: {line.reason}")
+        terminal.fail_lines(bad)
         _tell("train", train_set, terminal)
         _tell("dev", dev_set, terminal)
     trainer = Trainer(

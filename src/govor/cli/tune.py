@@ -62,8 +62,7 @@ def tune(
     recognizer = load_model(model)
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
-    for line in bad:
-        terminal.fail(f"{line.place}: {line.reason}")
+    terminal.fail_lines(bad)
     language_model = None if no_lm else lm or recognizer.shipped_language_model()
     tuning = run(utterances, recognizer, language_model, terminal.say)
     for failure in tuning.failures:
