@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from itertools import product
 from pathlib import Path
 
@@ -217,6 +218,18 @@ def test_too_many_phrases_in_all_are_refused_before_memory_ends() -> None:
     many = "".join(f"({a}|{b})" for a, b in ["аб", "вг", "де", "жз", "ик", "лм", "но", "пр", "ст", "уф"])
     with pytest.raises(ManifestError, match=f"more than {MAX_VARIANTS}"):
         parse_phrases([f"{a}{b} {many}" for a in "абвгдежзик" for b in "абвгдежзик"])
+
+
+def test_too_many_alternatives_of_many_phrases_are_refused_before_memory_ends() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestError, match=f"more than {MAX_VARIANTS}"):
+            parse_phrases(["(" + "|".join(["[а]" * 14] * 60) + ")"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Each of the sixty has 16,384 wordings, more than 60 MB together.
+    assert peak < 20e6
 
 
 @settings(deadline=None, max_examples=150)

@@ -128,6 +128,8 @@ class _Parser:
         while self._peek() == "|":
             self._position += 1
             options += self._sequence(depth)
+            if len(options) > MAX_VARIANTS:
+                raise _too_many()
         return options
 
     def _sequence(self, depth: int) -> list[str]:
