@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tracemalloc
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,13 @@ def test_a_file_is_written_whole_or_the_old_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.txt"
     write_whole(path, "старое\n")
     assert path.read_bytes() == "старое\n".encode()
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "новое \ud800")
+
+    def broken() -> Iterator[str]:
+        yield "новое "
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        write_whole(path, broken())
     assert path.read_text("utf-8") == "старое\n"
     assert [file.name for file in path.parent.iterdir()] == ["b.txt"]
 

@@ -104,9 +104,10 @@ def test_channels_apart_are_lines_that_say_which(model: str, tmp_path: Path, cap
     assert capsys.readouterr().out == "[1] а\n[2] а\n"
 
 
-def govor(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+def govor(arguments: list[str], data: bytes, **variables: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "govor", "transcribe", *arguments]
-    return subprocess.run(command, input=data, capture_output=True, timeout=300, check=False)
+    environment = os.environ | variables
+    return subprocess.run(command, input=data, env=environment, capture_output=True, timeout=300, check=False)
 
 
 def test_standard_input_takes_raw_sound(model: str) -> None:
@@ -134,6 +135,20 @@ def test_empty_standard_input_is_one_clear_line(model: str, more: tuple[str, ...
     (line,) = done.stderr.decode().splitlines()
     assert (done.stdout, done.returncode) == (b"", 1)
     assert line.startswith("error: standard input: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such names cannot be made")
+def test_a_name_that_is_no_utf8_costs_no_text(model: str, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path / "гудок.wav").replace("гуд".encode(), "гуд".encode("cp1251")))
+    recordings = [write_wav(Path(name), hoots(1)), write_wav(tmp_path / "z.wav", hoots(1))]
+    out = tmp_path / "texts"
+    done = govor([*recordings, "-m", model, "-f", "json,txt", "-o", str(out)], b"")
+    assert (done.returncode, len(list(out.iterdir()))) == (0, 4)
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*.json")]
+    assert {document["audio_filepath"] for document in found} == set(recordings)
+    printed = govor([*recordings, "-m", model], b"", PYTHONIOENCODING="utf-8:strict")
+    assert printed.returncode == 0
+    assert [line.endswith(": а") for line in printed.stdout.decode().splitlines()] == [True, True]
 
 
 def test_streams_that_the_caller_closed_give_no_traceback(model: str, tmp_path: Path) -> None:

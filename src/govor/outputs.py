@@ -43,15 +43,16 @@ def render_pieces(transcript: Transcript, format: str) -> Iterator[str]:
 
 
 def write_whole(path: Path, text: Iterable[str]) -> None:
-    """Write a file in UTF-8 so that it never exists in part, even if the program is killed; makes its folder.
+    r"""Write a file in UTF-8, never in part, even if the program is killed; makes its folder.
 
-    `text` is a string or pieces of one.
+    `text` is a string or pieces of one. Bytes of a file name that are no UTF-8 become ``\udcff``, as JSON has
+    them; they would be refused otherwise, and the text be lost.
     Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines([text] if isinstance(text, str) else text)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)

@@ -68,7 +68,7 @@ class TranscriptPrinter:
     """Reports results as they come: transcripts on standard output or, if they are files, their names."""
 
     def __init__(self, terminal: Terminal, format: str, several: bool, to_files: bool) -> None:
-        """Print in `format`; `several` recordings are told apart. With `to_files` transcripts are not printed."""
+        """Print in `format`, unless they go `to_files`; `several` recordings are told apart."""
         self.num_failed = 0
         self._terminal = terminal
         self._format = format
