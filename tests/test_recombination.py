@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -170,6 +171,14 @@ def test_command_makes_other_sentences_in_the_voices_of_a_corpus(corpus, monkeyp
 def test_command_says_that_the_dictionary_does_not_fit(dictionary, corpus, monkeypatch, capsys):
     monkeypatch.chdir(corpus)
     (corpus / "ru.dict").write_text(dictionary, encoding="utf-8")
+    assert prepare("new", "--count", "5") == 1
+    assert "ru.dict" in capsys.readouterr().err
+
+
+def test_command_wants_an_utterance_with_words(corpus, monkeypatch, capsys):
+    monkeypatch.chdir(corpus)
+    silent = [replace(line, text="", cuts=()) for line in read_manifest(corpus / "train_cuts.jsonl")]
+    write_manifest(corpus / "train_cuts.jsonl", silent)
     assert prepare("new", "--count", "5") == 1
     assert "ru.dict" in capsys.readouterr().err
 

@@ -54,7 +54,7 @@ def recombined(
 ) -> int:
     """Put new sentences together from the sounds of recorded voices."""
     from govor.config import FEATURE_PRESETS
-    from govor.corpora.recombined import hear_voices, recombine
+    from govor.corpora.recombined import hear_voices, pronounceable, recombine
     from govor.corpora.sentences import choose_sentences, read_lines, read_yo_words
     from govor.pronunciation import read_pronunciations
 
@@ -70,7 +70,8 @@ def recombined(
                 f"{dictionary}: there is no line like “word P H O N E S”",
             )
         )
-    if not any(all(word in pronunciations for word in utterance.text.split()) for utterance in utterances):
+    known = pronounceable(utterances, pronunciations)
+    if not known:
         raise ManifestError(
             tr(
                 f"{dictionary}: ни одной фразы из {manifest} целиком нет в словаре",
@@ -85,7 +86,7 @@ def recombined(
     )
     config = FEATURE_PRESETS["sphinx8k"]
     with terminal.progress(tr("звуки в записях", "phones in the recordings")) as update:
-        voices = hear_voices(utterances, pronunciations, config, seed, update)
+        voices = hear_voices(known, pronunciations, config, seed, update)
     seconds = 0.0
 
     def counted(made: Iterator[Utterance]) -> Iterator[Utterance]:

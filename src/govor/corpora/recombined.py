@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,15 @@ class Voices:
         return Inventory(chosen)
 
 
+def pronounceable(utterances: Iterable[Utterance], pronunciations: Pronunciations) -> list[Utterance]:
+    """Return the utterances that have words, all of them in the dictionary."""
+    return [
+        utterance
+        for utterance in utterances
+        if utterance.text.split() and all(word in pronunciations for word in utterance.text.split())
+    ]
+
+
 def hear_voices(
     utterances: Sequence[Utterance],
     pronunciations: Pronunciations,
@@ -61,7 +70,7 @@ def hear_voices(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> Voices:
-    """Find the phones of all recordings whose words are in the dictionary and which can be read.
+    """Find the phones of all recordings that can be read; the dictionary must have all of their words.
 
     Utterances with `cuts` help to begin. `progress` is called with how much is done of how much.
     Raises ConfigError if there is nothing to begin with.
@@ -144,9 +153,6 @@ def _pronounced(
 ) -> Iterator[tuple[str, Pronounced]]:
     found = False
     for utterance in utterances:
-        words = utterance.text.split()
-        if not words or not all(word in pronunciations for word in words):
-            continue
         try:
             values = load_utterance(utterance, config)
         except (GovorError, OSError):
@@ -154,11 +160,12 @@ def _pronounced(
             continue
         found = True
         cuts = tuple(min(round(cut / config.frame_shift), len(values)) for cut in utterance.cuts)
-        yield utterance.speaker, Pronounced(values, tuple(pronunciations[word] for word in words), cuts)
+        words = tuple(pronunciations[word] for word in utterance.text.split())
+        yield utterance.speaker, Pronounced(values, words, cuts)
     if not found:
         raise ConfigError(
             tr(
-                "нет ни одной читаемой записи, все слова которой есть в словаре",
-                "there is no readable recording all of whose words are in the dictionary",
+                "не прочесть ни одной записи, все слова которой есть в словаре",
+                "none of the recordings all of whose words are in the dictionary can be read",
             )
         )
