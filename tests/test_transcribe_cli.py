@@ -137,6 +137,17 @@ def test_empty_standard_input_is_one_clear_line(model: str, more: tuple[str, ...
     assert line.startswith("error: standard input: ")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere such names cannot be made")
+def test_names_do_not_steer_the_terminal_nor_break_lines(model: str, tmp_path: Path, capsys: Capture) -> None:
+    good = write_wav(tmp_path / "a\x1b[31m\nb.wav", hoots(1))
+    bad = tmp_path / "c\x1b]0;d\x07.wav"
+    bad.write_bytes(b"no sound")
+    assert run(["transcribe", good, str(bad), "-m", model, "-q"]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path}/a\\x1b[31m\\x0ab.wav: а\n"
+    assert err.startswith(f"error: {tmp_path}/c\\x1b]0;d\\x07.wav: ")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such names cannot be made")
 def test_a_name_that_is_no_utf8_costs_no_text(model: str, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path / "гудок.wav").replace("гуд".encode(), "гуд".encode("cp1251")))

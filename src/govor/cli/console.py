@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -128,7 +129,15 @@ class Terminal:
         from rich.markup import escape
 
         console = self._drawn_on[-1] if self._drawn_on else _console(stderr=True)
-        console.print(label + escape(text))
+        console.print(label + escape("\n".join(map(printable, text.split("\n")))))
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    r"""Return text with its control characters but tabs as ``\x1b``: names must not steer the terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def results_are_seen() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from govor.cli.console import Terminal
+from govor.cli.console import Terminal, printable
 from govor.errors import ConfigError
 from govor.language import tr
 
@@ -110,7 +110,8 @@ class TranscriptPrinter:
 
         text = render(transcript, self._format)
         if self._format == "txt" and self._several:
-            text = "".join(f"{transcript.audio_filepath}: {line}\n" for line in text.splitlines() or [""])
+            name = printable(transcript.audio_filepath)
+            text = "".join(f"{name}: {line}\n" for line in text.splitlines() or [""])
         # Not by rich, which would make spaces of the tabs.
         sys.stdout.write(text)
         sys.stdout.flush()
