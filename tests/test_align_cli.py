@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,10 @@ def test_a_missing_recording_is_one_line(call: list[str], capsys: pytest.Capture
     call[1] = "absent.wav"
     assert run(call) == 1
     assert "absent.wav" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such names cannot be made")
+def test_a_name_that_is_no_utf8_costs_no_alignment(call: list[str], tmp_path: Path) -> None:
+    call[1] = str(Path(call[1]).rename(tmp_path / "\udce3.wav"))
+    assert run([*call, "--output", str(tmp_path / "a.json")]) == 0
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["audio_filepath"] == call[1]

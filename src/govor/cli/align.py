@@ -66,7 +66,8 @@ def align(
         terminal.results.print(document, markup=False, end="")
         return ExitCode.FINE
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(document, encoding="utf-8")
+    # A name that is no UTF-8 must not cost the result; JSON has `\udce3` for such bytes, too.
+    output.write_text(document, encoding="utf-8", errors="backslashreplace")
     terminal.say(tr(f"слов {len(aligned.words)}: {output}", f"{len(aligned.words)} words: {output}"))
     return ExitCode.FINE
 
