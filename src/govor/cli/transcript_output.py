@@ -110,7 +110,7 @@ class TranscriptPrinter:
 
         text = render(transcript, self._format)
         if self._format == "txt" and self._several:
-            name = printable(transcript.audio_filepath)
+            name = printable(str(transcript.audio_filepath))
             text = "".join(f"{name}: {line}\n" for line in text.splitlines() or [""])
         # Not by rich, which would make spaces of the tabs.
         sys.stdout.write(text)
