@@ -83,3 +83,8 @@ torchrun --nproc-per-node 2 -m govor train --config "$here/stage9.toml" --train 
   --train "$data/extra/elena.jsonl@0.5" --train "$data/extra/elena_varied.jsonl@0.2" \
   --train "$data/synthetic/train.jsonl@0.09" --train "$data/unlabelled/manifest.jsonl" $dev --output "$runs/small9" \
   --init "$runs/small8/best.safetensors" --resume
+
+# The ends of both stages in one: it hears better than each (docs/decisions/0037).
+mkdir -p "$runs/small"
+python "$here/../average_weights.py" "$runs/small8/best.safetensors" "$runs/small9/last.safetensors" \
+  -o "$runs/small/best.safetensors"

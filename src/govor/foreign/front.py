@@ -33,7 +33,8 @@ _INSIDE = """
 """
 
 # A runtime that brings every band to variance 1 takes away how much it moved. In speech and in noise alike
-# the log power of a mel band moves by about as much from one frame to the next, which gives it back.
+# the log power of a mel band moves by about as much from one frame to the next, which gives it back. What does
+# not move at all is digital silence: brought to the usual level, it would begin like a sound.
 _SPREAD = """
     later = Slice(log_mel, number_1, number_far, axis_1)
     sooner = Slice(log_mel, number_0, number_less_1, axis_1)
@@ -52,7 +53,12 @@ _SPREAD = """
     free_spread = Pow(ratio_of_steps, spread_power)
     spread = Min(free_spread, most_spread)
     scaled = Mul(log_mel, spread)
-    log_power = Add(scaled, usual_level)
+    sounding = Add(scaled, usual_level)
+    band_moves = Greater(mean_distance, least_movement)
+    band_moves_number = Cast <to = 1> (band_moves)
+    some_band_moves = ReduceMax <axes = [2], keepdims = 1> (band_moves_number)
+    moves = Greater(some_band_moves, half)
+    log_power = Where(moves, sounding, silent_level)
 """
 
 # Another runtime's bands -> our mel powers. A frame with nothing above the `least` is digital silence.
@@ -252,6 +258,8 @@ _SPREAD_NUMBERS = {
     "least_distance": 0.02,
     "most_spread": 3.0,
     "usual_level": -11.0,
+    "least_movement": 1e-3,
+    "silent_level": -100.0,
 }
 
 
