@@ -33,8 +33,8 @@ _INSIDE = """
 """
 
 # A runtime that brings every band to variance 1 takes away how much it moved. In speech and in noise alike
-# the log power of a mel band moves by about as much from one frame to the next, which gives it back. What does
-# not move at all is digital silence: brought to the usual level, it would begin like a sound.
+# the log power of a mel band moves by about as much from one frame to the next, which gives it back.
+# What does not move at all is digital silence: brought to the usual level, it would begin like a sound.
 _SPREAD = """
     later = Slice(log_mel, number_1, number_far, axis_1)
     sooner = Slice(log_mel, number_0, number_less_1, axis_1)
