@@ -151,7 +151,7 @@ def make_noise(num_frames: int, num_bands: int, rng: np.random.Generator) -> Arr
 def repeat_quietest(features: Array, rng: np.random.Generator) -> Array:
     """Return T frames made of the quietest `_NOISE_FRAMES` in a row of cepstra (T, F), T > `_NOISE_FRAMES`.
 
-    They come forwards and backwards by turns, at random speeds, so that nothing jumps and no rhythm is learnt.
+    They come forwards and backwards by turns, at random speeds: nothing jumps, and no rhythm is learnt.
     """
     loudness = np.convolve(features[:, 0], np.ones(_NOISE_FRAMES), mode="valid")
     start = int(np.argmin(loudness))
