@@ -15,6 +15,7 @@ from govor.hearing import hear
 from govor.joining import Heard, seam
 from govor.language import tr
 from govor.long_audio import Cutter, Part, Piece, Silence
+from govor.memory import give_back
 from govor.onnx_model import OnnxModel
 from govor.sound_quality import SoundMeter, sound_problems
 from govor.speech_check import SpeechCheck
@@ -33,6 +34,8 @@ _JUDGED_SECONDS = 2.0
 # Sound without speech is worth a warning from so many seconds, or so much of the recording, on.
 _NOISE_SECONDS = 10.0
 _NOISE_SHARE = 0.3
+# Free memory goes back to the system after so much recognised sound: then it does not grow by the hour.
+_SWEEP_SECONDS = 60.0
 # Words further apart are different utterances.
 _PAUSE_SECONDS = 0.8
 # Sound around the words that Silero needs to make up its mind.
@@ -73,6 +76,7 @@ class Track:
         self._open: _Open | None = None
         self._readable_seconds = self._unreadable_seconds = 0.0
         self._unreadable: Samples | None = None
+        self._unswept = 0.0
 
     def feed(self, samples: Samples) -> None:
         """Take samples (N,) at the model's rate."""
@@ -100,6 +104,10 @@ class Track:
         (log_probs,) = self._model.log_probs([features.values])
         times = features.times + part.first / self._rate
         self._join(part, Heard(log_probs, times, self._model.config.network.stride))
+        self._unswept += len(part.samples) / self._rate
+        if self._unswept > _SWEEP_SECONDS:
+            self._unswept = 0.0
+            give_back()
 
     def _join(self, piece: Piece, heard: Heard) -> None:
         before = self._open
