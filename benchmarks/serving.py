@@ -2,9 +2,9 @@
 
 Each stream comes from an address of its own (127.1.x.y) and plays recordings as fast as speech, with 1.5 s
 between them. Every utterance played must be covered by a final, every upload answered with the text that it
-gets alone. Latency of a partial: from sending the sound that it covers to its arrival. Exits with 1 if
-anything was lost or, in five minutes and more, the memory grew. Everything stays on this machine, and ends a
-few minutes after its time at the latest.
+gets alone. Latency of a partial: from when the last sound that it covers was due to be sent, to its arrival.
+Exits with 1 if anything was lost or, in five minutes and more, the memory grew. Everything stays on this
+machine, and ends a few minutes after its time at the latest.
 
     python benchmarks/serving.py --minutes 10
 """
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import random
 import subprocess
@@ -65,6 +66,11 @@ def recordings() -> list[bytes]:
     return found
 
 
+def chunk_of(end: float) -> int:
+    """The number of the chunk that ends at `end` seconds, or holds it; a millisecond is rounding."""
+    return max(0, math.ceil((end - 0.001) / CHUNK_SECONDS) - 1)
+
+
 async def stream(number: int, url: str, sounds: list[bytes], until: float, figures: Figures) -> None:
     """One speaker: says recording after recording until the time is over."""
     order = random.Random(number)
@@ -84,7 +90,7 @@ async def stream(number: int, url: str, sounds: list[bytes], until: float, figur
                         return
                     now = time.monotonic()
                     if row["type"] in ("partial", "final") and row["text"]:
-                        place = min(int(row["end"] / CHUNK_SECONDS), len(sent_at) - 1)
+                        place = min(chunk_of(row["end"]), len(sent_at) - 1)
                         kind = figures.partials if row["type"] == "partial" else figures.finals
                         kind.append(now - sent_at[place])
                     if row["type"] == "final":
@@ -101,8 +107,9 @@ async def stream(number: int, url: str, sounds: list[bytes], until: float, figur
                 spoken.append((seconds, seconds + len(sound) / 2 / RATE))
                 sound += bytes(round(PAUSE_SECONDS * RATE) * 2)
                 for first in range(0, len(sound) // step * step, step):
+                    # When it was due, so that a server that takes sound late is not measured from then.
+                    sent_at.append(due)
                     await socket.send(sound[first : first + step])
-                    sent_at.append(time.monotonic())
                     seconds += CHUNK_SECONDS
                     due += CHUNK_SECONDS
                     await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -130,6 +130,7 @@ def test_only_our_own_page_and_those_named_may_open_a_websocket(
 def test_a_page_of_another_site_can_post_nothing(server: RunningServer) -> None:
     url = f"{server.http}/v1/audio/transcriptions"
     assert httpx.post(url, files=SPEECH, headers={"origin": "https://evil.example"}).status_code == 403
+    assert httpx.post(url, files=SPEECH, headers={"origin": "http://["}).status_code == 403
 
 
 def test_a_page_of_a_named_origin_may_read_answers_and_show_its_token(locked: RunningServer) -> None:

@@ -82,3 +82,18 @@ def test_a_wyoming_command_that_has_begun_is_answered_when_the_server_stops() ->
 
         assert asyncio.run(run())
         assert server.process.wait(60) == 0
+
+
+def test_connected_clients_that_have_said_nothing_hold_up_no_stop() -> None:
+    with running_server("--drain-seconds", "5") as server:
+
+        async def run() -> None:
+            async with dial(f"{server.ws}/v1/stream") as stream, dial(server.vosk) as vosk:
+                await vosk.send('{"config": {"sample_rate": 8000}}')
+                server.process.terminate()
+                await asyncio.wait_for(asyncio.gather(stream.wait_closed(), vosk.wait_closed()), 60)
+
+        asyncio.run(run())
+        assert server.process.wait(60) == 0
+    assert server.events("drained")
+    assert not server.events("drain_timeout")

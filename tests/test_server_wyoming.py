@@ -111,3 +111,8 @@ def test_wyoming_answers_nonsense_with_an_error_and_hangs_up(server: RunningServ
 
     assert asyncio.run(run()).startswith(b'{"type": "error"')
     assert wyoming_talk(server, Ping(text="alive").event())
+
+
+def test_wyoming_overlooks_names_that_are_no_list(server: RunningServer) -> None:
+    nonsense = Event("transcribe", {"transcript_names": 5, "transcript_terms": "лампа"})
+    assert wyoming_talk(server, nonsense, Ping(text="alive").event())[0].type == "pong"

@@ -110,7 +110,11 @@ class Guard:
             self._state.admission.rate.take(client_of(scope))
 
     def _is_known(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            # No browser sends such a one.
+            return False
         return origin in self._state.settings.origins or (
             parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         )

@@ -113,8 +113,10 @@ class LiveSession:
         await self._room.wait()
 
     def on_drain(self, what: Callable[[], None]) -> None:
-        """Have `what` called when the server shuts down."""
+        """Have `what` called when the server shuts down, at once if it already does."""
         self._on_drain = what
+        if self._state.draining.is_set():
+            what()
 
     def drain(self) -> None:
         """Tell the stream's owner that the server shuts down."""

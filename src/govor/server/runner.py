@@ -101,8 +101,8 @@ async def _drain(state: ServerState, speaker: WyomingServer, seconds: float) -> 
     log_event("draining", streams=len(state.sessions), uploads=state.admission.uploads.num_open)
     for session in list(state.sessions):
         session.drain()
-    admission = state.admission
-    while admission.streams.num_open or admission.uploads.num_open or speaker.num_busy:
+    # Not the open places: who has connected and not spoken yet has nothing to be waited for.
+    while state.sessions or state.admission.uploads.num_open or speaker.num_busy:
         if time.monotonic() - started > seconds:
             log_event("drain_timeout", level=30, streams=len(state.sessions))
             break

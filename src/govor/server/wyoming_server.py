@@ -228,7 +228,8 @@ def _wishes(data: dict[str, Any]) -> Wishes:
     terms = [
         term
         for name in ("transcript_names", "transcript_terms")
-        for term in data.get(name) or []
+        if isinstance(given := data.get(name), list)
+        for term in given
         if isinstance(term, str)
     ]
     return Wishes(hotwords=hotwords_from_prompt("\n".join(terms)))
