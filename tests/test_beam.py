@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import itertools
 import math
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,72 +12,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from beam_truth import (
+    ALPHABET,
+    SMALL,
+    TINY_TEXTS,
+    flat_log_probs,
+    frames,
+    full_score,
+    near_the_best,
+    texts_by_enumeration,
+)
 from govor.beam import BeamDecoder, BeamSettings, leave_likely, shipped_language_model
-from govor.decoding import Decoded, greedy
-from govor.errors import ConfigError, InputNotFoundError, MissingExtraError, ModelError
+from govor.decoding import greedy
+from govor.errors import ConfigError, InputNotFoundError, ModelError
 from govor.language_model import NgramModel, build, write_arpa, write_kenlm
-from govor.text import Alphabet
 from govor.transcript import Segment, Transcript, Word
 
 pytest.importorskip("ctc_beam_decoder")
 
-ALPHABET = Alphabet()
-SMALL = Alphabet(("<blank>", " ", "а", "б"))
-
-
-def frames(symbols: str, probability: float = 0.9) -> NDArray[np.float32]:
-    """log_probs in which each character of `symbols` (``-`` is the blank) has that probability."""
-    size = len(ALPHABET)
-    probabilities = np.full((len(symbols), size), (1 - probability) / (size - 1))
-    for row, symbol in enumerate(symbols):
-        probabilities[row, 0 if symbol == "-" else ALPHABET.encode(symbol)[0]] = probability
-    return np.log(probabilities).astype(np.float32)
-
-
-def flat_log_probs(seed: int, num_frames: int) -> NDArray[np.float32]:
-    """Random log_probs (T, 4) of the small alphabet, above e^-5, below which the search drops symbols.
-
-    A space is possible in the middle only and the last frame is a letter, for the package takes a space at
-    the end for an empty unknown word, as pyctcdecode does.
-    """
-    logits = np.random.default_rng(seed).uniform(-1.2, 1.2, (num_frames, 4))
-    logits[:, 1] = np.where(np.arange(num_frames) == num_frames // 2, logits[:, 1], -30)
-    logits[-1, :2] = -30
-    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
-
-
-def texts_by_enumeration(log_probs: NDArray[np.float32]) -> dict[str, float]:
-    """Natural log of the total probability of each text over all paths, single spaces, none at the ends."""
-    totals: dict[str, float] = defaultdict(float)
-    for path in itertools.product(range(4), repeat=len(log_probs)):
-        labels = [label for label, _ in itertools.groupby(path) if label]
-        text = " ".join(SMALL.decode(labels).split())
-        totals[text] += math.exp(log_probs[np.arange(len(path)), path].astype(np.float64).sum())
-    # What spaces of e^-30 make possible is not found, nor meant to be.
-    return {text: math.log(total) for text, total in totals.items() if total > 1e-9}
-
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NgramModel, Path]]:
-    sentences = ["а", "а б", "а аб", "аб а", "аб", "аб а б", "а б а"]
-    model = build([sentence.split() for sentence in sentences])
+    model = build([text.split() for text in TINY_TEXTS])
     path = tmp_path_factory.mktemp("lm") / "tiny.klm"
     write_kenlm(model, path)
     yield model, path
-
-
-def full_score(model: NgramModel, text: str, acoustic: float, weights: BeamSettings) -> float:
-    """The score as the documentation of `BeamSettings` defines it."""
-    words = text.split()
-    ids = [1, *model.encode(words), 2]
-    language = sum(model._log_prob(ids[max(0, i - 2) : i + 1]) for i in range(1, len(ids)))
-    language += weights.unknown * ids.count(0)
-    return acoustic + weights.alpha * math.log(10) * language + weights.beta * len(words)
-
-
-def near_the_best(decoded: Decoded) -> dict[str, float]:
-    """Texts less than e^6 behind the best: of others the search may have dropped some of the paths."""
-    return {one.text: one.score for one in decoded.alternatives if one.score > decoded.score - 6}
 
 
 @settings(max_examples=40, deadline=None)
@@ -301,15 +258,6 @@ def test_a_hot_word_without_russian_letters_is_refused(word: str) -> None:
 def test_less_than_one_alternative_is_refused() -> None:
     with pytest.raises(ConfigError, match="0"):
         BeamDecoder(ALPHABET, num_alternatives=0)
-
-
-def test_without_the_package_the_cure_is_named(
-    monkeypatch: pytest.MonkeyPatch, tiny: tuple[NgramModel, Path]
-) -> None:
-    monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
-    for language_model in (None, shipped_language_model(), tiny[1]):
-        with pytest.raises(MissingExtraError, match="pip install ctc-beam-decoder"):
-            BeamDecoder(ALPHABET, language_model)
 
 
 def test_the_first_decoding_waits_for_the_shipped_model() -> None:

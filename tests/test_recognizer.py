@@ -185,16 +185,6 @@ def test_an_unknown_decoder_is_refused(hooter: Recognizer) -> None:
         hooter.transcribe(np.zeros(100, np.float32), "viterbi", sample_rate=16000)
 
 
-def test_without_the_beam_package_the_greedy_text_comes_with_a_warning(
-    hooter_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
-    transcript = load_model(hooter_path).transcribe(hoots(2), "beam", sample_rate=16000)
-    assert transcript.text == "а а"
-    (warning,) = transcript.warnings
-    assert "pip install ctc-beam-decoder" in warning
-
-
 def test_a_truncated_recording_is_recognised_with_a_warning(
     hooter: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

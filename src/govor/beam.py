@@ -1,4 +1,4 @@
-"""CTC prefix beam search with a word n-gram, hot words and alternatives, by the ctc-beam-decoder package."""
+"""CTC prefix beam search with a word n-gram, hot words and alternatives: its settings and results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from govor.decoding import Decoded, align, words_of
 from govor.errors import ConfigError
 from govor.language import tr
+from govor.portable_search import Search
 from govor.search_loading import load_search, named_language_model, shipped_language_model
 from govor.text import Alphabet, is_speakable, normalize
 from govor.transcript import Alternative
@@ -84,9 +84,10 @@ class BeamDecoder:
     alternatives are asked for; of frames that are surely blank one in a row is. A beam of 32 or less follows
     only the likeliest symbols of each frame, 0.90 to 0.94 together, and beginnings within e^8.5. The shipped
     language model is loaded by a thread beside whatever comes next, such as reading the recording; the first
-    decoding waits for it. Raises MissingExtraError if the package is absent, InputNotFoundError or ModelError
-    for a language model that is missing, unreadable or of another alphabet, ConfigError for hot words without
-    Russian letters or `num_alternatives` below 1.
+    decoding waits for it. The search is that of the package ctc-beam-decoder or, where it has no wheel, the
+    slower `govor.portable_search`. Raises InputNotFoundError or ModelError for a language model that is
+    missing, unreadable or of another alphabet, ConfigError for hot words without Russian letters or
+    `num_alternatives` below 1.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class BeamDecoder:
         return other
 
     @property
-    def _search(self) -> Any:
+    def _search(self) -> Search:
         return self._loading.result()
 
     def text(self, log_probs: NDArray[np.float32]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
 from govor.confidence import Calibration, calibration_from_json, word_features
 from govor.decoding import Decoded, Decoder, greedy, reads_search_output
 from govor.endpointing import EndpointConfig
-from govor.errors import ConfigError, MissingExtraError
+from govor.errors import ConfigError
 from govor.hearing import hear
 from govor.joining import Heard
 from govor.language import tr
 from govor.long_audio import PauseCutter, WindowCutter
 from govor.long_recognition import Track, problems_of
 from govor.onnx_model import OnnxModel, load_onnx_model
+from govor.portable_search import PORTABLE_BEAM_WIDTH
+from govor.search_loading import has_compiled_search
 from govor.sound_quality import SoundMeter
 from govor.speech_check import SpeechCheck
 from govor.streaming import Stream
@@ -51,9 +53,9 @@ class Recognizer:
         """Recognise a path, bytes, a binary stream, or an array (N,) or (N, C) of `sample_rate` Hz.
 
         `decoder` is ``greedy``; ``beam`` (with the shipped language model); ``auto``, which is ``beam`` where
-        the package and that model are there and ``govor tune`` has set the weights, else ``greedy``; or any
-        callable from log_probs (T, V) to `Decoded`, such as `beam_decoder` makes. Where ``beam`` is not
-        possible the greedy text comes with a warning. `on_progress` is told the seconds done after each part.
+        that model is there and ``govor tune`` has set the weights, else ``greedy``; or any callable from
+        log_probs (T, V) to `Decoded`, such as `beam_decoder` makes. `on_progress` is told the seconds done
+        after each part.
         Over 25 s a recording is cut at pauses of speech, and silences over 2 s are left out; without `vad` it
         is recognised throughout in overlapping windows. With `split_channels` each channel is recognised by
         itself and the segments say which; else they are averaged. `raw` is the format of bytes without a
@@ -239,11 +241,7 @@ class Recognizer:
         language_model = self.shipped_language_model()
         if name == "greedy" or (name == "auto" and not (tuned and language_model)):
             return plain, ""
-        try:
-            return self.beam_decoder(language_model), ""
-        except MissingExtraError as error:
-            note = tr(f"{error}; взят жадный декодер", f"{error}; the greedy decoder was used")
-            return plain, "" if name == "auto" else note
+        return self.beam_decoder(language_model), ""
 
     def shipped_language_model(self) -> Path | None:
         """Return the language model that comes with Govor if it knows this model's language, else None."""
@@ -270,6 +268,8 @@ class Recognizer:
         given = {name: value for name, value in weights.items() if value is not None}
         try:
             settings = BeamSettings(**{**tuned, **given})
+            if "beam_width" not in given and not has_compiled_search():
+                settings = replace(settings, beam_width=min(settings.beam_width, PORTABLE_BEAM_WIDTH))
         except TypeError as error:
             raise ConfigError(f"{self.model.name}: {error}") from error
         return BeamDecoder(

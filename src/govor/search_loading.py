@@ -1,4 +1,4 @@
-"""From a language model's file to a search of ctc-beam-decoder, and what is said where that cannot be."""
+"""From a language model's file to a search: that of ctc-beam-decoder, or ours where it has no wheel."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
-from govor.errors import InputNotFoundError, MissingExtraError, ModelError
+from govor.errors import InputNotFoundError, ModelError
 from govor.language import tr
 from govor.language_model.soundness import check_binary
 from govor.language_model.vocabulary import read_packed_vocabulary
 from govor.mapped_search import mapped_search
+from govor.portable_search import PortableSearch, Search
 from govor.text import Alphabet
 
 SHIPPED_LANGUAGE_MODEL = "ru.klm"
+# No wheel, no library inside it, or one built for a newer system.
+_ABSENT = (ImportError, OSError, RuntimeError)
 
 
 def shipped_language_model() -> Path | None:
@@ -34,12 +36,21 @@ def named_language_model(path: Path) -> Path:
     return path
 
 
+def has_compiled_search() -> bool:
+    """Whether ctc-beam-decoder is there and works; if not, `load_search` takes `PortableSearch`."""
+    try:
+        _compiled(["", " ", "а"])
+    except _ABSENT:
+        return False
+    return True
+
+
 def load_search(
     alphabet: Alphabet, language_model: Path | None, alpha: float, beta: float, unknown: float
-) -> Future[Any]:
-    """Return a search of ctc-beam-decoder; that with the shipped language model may still be loading.
+) -> Future[Search]:
+    """Return a search; that with the shipped language model may still be loading.
 
-    Raises MissingExtraError, InputNotFoundError, ModelError.
+    Raises InputNotFoundError, ModelError.
     """
     # The empty string is what the package takes for the blank.
     labels = ["", *alphabet.symbols[1:]]
@@ -50,31 +61,39 @@ def load_search(
             tr(f"нет языковой модели {language_model}", f"no language model {language_model}")
         )
 
-    def load() -> Any:
+    def load() -> Search:
         # Without its words every unfinished word would be punished as unknown.
         words = _vocabulary(language_model, alphabet)
-        return _guarded(
-            lambda: mapped_search(labels, language_model, words, alpha, beta, unknown), language_model
-        )
+        try:
+            search: Search = mapped_search(labels, language_model, words, alpha, beta, unknown)
+        except _ABSENT:
+            return PortableSearch(labels, language_model, alpha, beta, unknown)
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(
+                tr(
+                    f"языковая модель {language_model} не читается: {reason}",
+                    f"language model {language_model} cannot be read: {reason}",
+                )
+            ) from error
+        return search
 
     if language_model == shipped_language_model():
-        # It came whole from the package: nothing need be known before the first decoding, but that the search
-        # is there at all.
-        _plain_search(labels)
+        # It came whole from the package: nothing need be known before the first decoding.
         return _beside(load)
     check_binary(language_model)
     return _done(load)
 
 
-def _done(load: Callable[[], Any]) -> Future[Any]:
-    future: Future[Any] = Future()
+def _done(load: Callable[[], Search]) -> Future[Search]:
+    future: Future[Search] = Future()
     future.set_result(load())
     return future
 
 
-def _beside(load: Callable[[], Any]) -> Future[Any]:
+def _beside(load: Callable[[], Search]) -> Future[Search]:
     """Load in a thread of its own: the index of words takes 0.1 s, nearly all of it without Python's lock."""
-    future: Future[Any] = Future()
+    future: Future[Search] = Future()
 
     def run() -> None:
         try:
@@ -86,34 +105,18 @@ def _beside(load: Callable[[], Any]) -> Future[Any]:
     return future
 
 
-def _plain_search(labels: Sequence[str]) -> Any:
-    def make() -> Any:
-        from ctc_beam_decoder import BeamSearchDecoder
-
-        return BeamSearchDecoder(list(labels))
-
-    return _guarded(make, None)
-
-
-def _guarded(make: Callable[[], Any], language_model: Path | None) -> Any:
+def _plain_search(labels: Sequence[str]) -> Search:
     try:
-        return make()
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            tr(
-                f"языковая модель {language_model} не читается: {reason}",
-                f"language model {language_model} cannot be read: {reason}",
-            )
-        ) from error
-    # No wheel, no library inside it, or one built for a newer system.
-    except (ImportError, OSError, RuntimeError) as error:
-        raise MissingExtraError(
-            tr(
-                f"нет лучевого поиска ({error}); поставьте: pip install ctc-beam-decoder",
-                f"no beam search ({error}); install it: pip install ctc-beam-decoder",
-            )
-        ) from error
+        return _compiled(labels)
+    except _ABSENT:
+        return PortableSearch(labels)
+
+
+def _compiled(labels: Sequence[str]) -> Search:
+    from ctc_beam_decoder import BeamSearchDecoder
+
+    search: Search = BeamSearchDecoder(list(labels))
+    return search
 
 
 def _vocabulary(language_model: Path, alphabet: Alphabet) -> bytes:

@@ -70,7 +70,7 @@ def write_kenlm(model: NgramModel, path: Path) -> None:
         + struct.pack(_PARAMETERS, model.order, 1.5, _QUANTIZED_TRIE, True, _SEARCH_VERSION)
         + struct.pack(f"<{model.order}Q", *model.counts)
     )
-    parts = [header.ljust(_aligned(len(header)), b"\0")]
+    parts = [header.ljust(aligned(len(header)), b"\0")]
     parts.append(struct.pack("<Q", len(hashes)) + hashes[by_hash].astype("<u8").tobytes() + bytes(8))
     tables, packed = [], []
     for order in range(2, model.order + 1):
@@ -97,7 +97,8 @@ def write_kenlm(model: NgramModel, path: Path) -> None:
     path.write_bytes(b"".join(parts))
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """Return the size in bytes, rounded up to whole words of 8."""
     return (size + 7) // 8 * 8
 
 
@@ -195,7 +196,7 @@ def murmur_hashes(words: list[bytes]) -> NDArray[np.uint64]:
     with np.errstate(over="ignore"):
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
-            padded = b"".join(words[row].ljust(_aligned(length), b"\0") for row in rows)
+            padded = b"".join(words[row].ljust(aligned(length), b"\0") for row in rows)
             blocks = np.frombuffer(padded, "<u8").reshape(len(rows), -1)
             value = np.full(len(rows), np.uint64(length) * factor)
             for place in range(length // 8):
@@ -221,7 +222,7 @@ def read_kenlm(path: Path) -> NgramModel:
         counts = struct.unpack_from(f"<{order}Q", data, fixed)
         if sum(counts) > len(data):
             raise ValueError(f"counts {counts}")
-        return _parse(data, order, counts, _aligned(fixed + 8 * order))
+        return _parse(data, order, counts, aligned(fixed + 8 * order))
     except (ValueError, IndexError, KeyError, struct.error) as error:
         raise ModelError(
             tr(f"языковая модель {path} повреждена ({error})", f"language model {path} is damaged ({error})")

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from govor.beam import BeamDecoder
 from govor.decoding import Decoder
-from govor.errors import ConfigError, MissingExtraError
+from govor.errors import ConfigError
 from govor.language import tr
 from govor.phrase_list import parse_phrases
 from govor.phrase_thresholds import model_thresholds
@@ -99,7 +99,7 @@ class ServerState:
     def decoder(self, wishes: Wishes) -> str | Decoder:
         """Make the decoder that fulfils the wishes; may take a while, so call it in a worker.
 
-        Raises ConfigError, ManifestError, MissingExtraError.
+        Raises ConfigError, ManifestError, ModelError.
         """
         name = wishes.decoder or self.settings.decoder
         if name not in ("auto", "greedy", "beam"):
@@ -121,13 +121,7 @@ class ServerState:
             return PhraseDecoder(phrases, model.alphabet, thresholds=model_thresholds(model.decoding))
         own = self.settings.language_model is not None
         if name != "greedy" and (own or wishes.hotwords or wishes.alternatives > 1):
-            try:
-                return self._shared_beam().variant(
-                    hotwords=wishes.hotwords, num_alternatives=wishes.alternatives
-                )
-            except MissingExtraError:
-                if own or name == "beam":
-                    raise
+            return self._shared_beam().variant(hotwords=wishes.hotwords, num_alternatives=wishes.alternatives)
         with self._lock:
             self.recognizer.decoder(name)
         return name
