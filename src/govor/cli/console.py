@@ -161,7 +161,8 @@ def redraws(stream: IO[str] | None) -> bool:
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True)
+    # emoji: a name such as a:x:b.wav is shown as it is.
+    return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
 
 def require(extra: str, *modules: str) -> None:

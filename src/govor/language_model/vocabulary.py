@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import mmap
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -36,7 +37,7 @@ def read_packed_vocabulary(path: Path) -> bytes:
             stream.seek(0)
             arpa = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
             return b"".join(word.encode() + b"\0" for word in _arpa_words(arpa) if word not in _SPECIAL)
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, ValueError) as error:
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         raise ModelError(
             tr(
                 f"{path}: не языковая модель ({error}); годится .klm или .arpa",
