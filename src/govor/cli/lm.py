@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
@@ -100,7 +99,7 @@ def build(
     if prune is not None:
         check_threshold(prune)
     others = [_mixture(item) for item in mix or []]
-    _check_writable(output)
+    check_writable(output)
     terminal = Terminal(quiet)
     counter, num_foreign = Counter(order), 0
     failed: list[str] = []
@@ -188,21 +187,6 @@ def perplexity(
         )
     )
     return ExitCode.FINE
-
-
-def _check_writable(output: Path) -> None:
-    """Refuse before the text is counted what could not be written after it."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
-            raise PermissionError(0, tr("нет прав на запись или это папка", "no right to write, or a folder"))
-    except OSError as error:
-        raise ConfigError(
-            tr(
-                f"{output} не записать ({error.strerror}); назовите другой: --output",
-                f"{output} cannot be written ({error.strerror}); name another: --output",
-            )
-        ) from error
 
 
 def _listed(model: NgramModel) -> str:
