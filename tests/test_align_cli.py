@@ -84,10 +84,11 @@ def test_a_text_file_of_other_letters_and_a_silent_recording_are_named(
     call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.txt").write_text("а\nhello\n")
-    silent = str(write_wav(tmp_path / "silent.wav", np.zeros(100, np.float32)))
+    silent = str(write_wav(tmp_path / "silent.wav", np.zeros(8000, np.float32)))
     assert run(["align", call[1], str(tmp_path / "text.txt"), *call[3:]]) == 1
     assert "text.txt: the text has Latin" in capsys.readouterr().err
-    assert run(["align", silent, *call[2:]]) == 1
+    # The front end of the shipped model leaves silence out.
+    assert run(["align", silent, "а а"]) == 1
     assert "silent.wav: the recording is silent" in capsys.readouterr().err
 
 
