@@ -196,8 +196,8 @@ def _spoken(text: str) -> str:
     except ValueError as error:
         raise ManifestError(
             tr(
-                f"число в «{shown}» не прочесть (целые до {MAX_NUMBER}, окончания как в 5-го); напишите словами",
-                f"a number in “{shown}” cannot be said (whole up to {MAX_NUMBER}, endings as in 5-го); write it in words",
+                f"число в «{shown}» не прочесть (до {MAX_NUMBER}, 5-й, 5-го); напишите его словами",
+                f"a number in “{shown}” cannot be said (to {MAX_NUMBER}, 5-й, 5-го); write it in words",
             )
         ) from error
     # Signs such as % and № are spoken, so they must not vanish in silence as commas do.
