@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from govor.cli.app import run
@@ -52,7 +53,13 @@ def test_the_text_may_lie_in_a_file(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("hello", "Latin"), ("absent.txt", "no text absent.txt"), ("а " * 300, "does not fit")],
+    [
+        ("hello", "Latin"),
+        ("а hello а x²", "(hello, x²)"),
+        ("…", "the text is empty"),
+        ("absent.txt", "no text absent.txt"),
+        ("а " * 300, "a.wav: the text (599 letters) does not fit"),
+    ],
 )
 def test_what_cannot_be_aligned_is_one_line(
     call: list[str], text: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -70,7 +77,26 @@ def test_a_text_in_another_encoding_is_refused(
     path.write_bytes("привет".encode("cp1251"))
     call[2] = str(path)
     assert run(call) == 1
-    assert "old.txt: not UTF-8" in capsys.readouterr().err
+    assert "old.txt: not UTF-8, it looks like cp1251" in capsys.readouterr().err
+
+
+def test_a_text_file_of_other_letters_and_a_silent_recording_are_named(
+    call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("а\nhello\n")
+    silent = str(write_wav(tmp_path / "silent.wav", np.zeros(8000, np.float32)))
+    assert run(["align", call[1], str(tmp_path / "text.txt"), *call[3:]]) == 1
+    assert "text.txt: the text has Latin" in capsys.readouterr().err
+    # The front end of the shipped model leaves silence out.
+    assert run(["align", silent, "а а"]) == 1
+    assert "silent.wav: the recording is silent" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_refused_before_it_is_aligned(
+    call: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*call, "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path} cannot be written" in capsys.readouterr().err
 
 
 def test_a_text_that_does_not_fit_comes_with_a_warning(

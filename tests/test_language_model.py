@@ -331,6 +331,9 @@ def test_plain_gz_xz_and_marked_utf8_texts_read_alike(tmp_path: Path) -> None:
         (b"hello world\n", "Russian"),
         ("привет, как дела".encode("cp1251"), "cp1251"),
         ("привет".encode("utf-16"), "utf-16"),
+        ("привет, как дела\n".encode("utf-16-le"), "utf-16le"),
+        ("привет, как дела\n".encode("koi8-r"), "koi8-r"),
+        (bytes(range(256)), "no text"),
     ],
 )
 def test_a_text_of_no_use_is_one_clear_line(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -62,9 +63,55 @@ def test_numbers_and_foreign_words_are_counted_aloud(
     # включи, канал, и; two lines of two words and four, one foreign word and two.
     assert "100 sentences, 300 words, 3 different" in shown
     assert "150 of them are numbers and words of other letters" in shown
-    assert "wifi.klm: 3 KB" in shown
+    # No trigrams: every three words in a row hold an unknown one.
+    assert "wifi.klm: 1 KB, n-grams 6 + 2\n" in shown
     assert run(["lm", "build", "text.txt", "-o", "my.klm"]) == 0
     assert "of other letters" not in capsys.readouterr().err
+
+
+def test_a_text_of_no_use_is_named_and_the_others_make_the_model(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.txt").write_text("")
+    Path("old.txt").write_bytes("включи свет".encode("koi8-r"))
+    # A gzip file whose middle is spoilt.
+    Path("spoilt.gz").write_bytes(gzip.compress(TEXT.encode())[:40] + b"z" * 80)
+    assert run(["lm", "build", "absent.txt", "empty.txt", "spoilt.gz", "old.txt", "-o", "none.klm"]) == 1
+    shown = capsys.readouterr().err
+    assert not Path("none.klm").exists()
+    assert "no text absent.txt; check the path" in shown
+    assert "empty.txt: the file is empty; write sentences into it" in shown
+    assert "spoilt.gz: cannot unpack" in shown
+    assert "old.txt: not UTF-8, it looks like koi8-r" in shown
+    assert run(["lm", "build", "empty.txt", "text.txt", "old.txt", "-o", "rest.klm"]) == 1
+    assert "rest.klm was made without the texts with errors: 2 of 3" in capsys.readouterr().err
+    assert run(["lm", "build", "text.txt", "-o", "same.klm"]) == 0
+    assert Path("rest.klm").read_bytes() == Path("same.klm").read_bytes()
+
+
+def test_a_model_without_long_ngrams_can_be_searched_with(folder: Path) -> None:
+    Path("wifi.txt").write_text("включи wifi\nканал 25 и wifi\n", encoding="utf-8")
+    for name in ("wifi.klm", "wifi.arpa"):
+        assert run(["lm", "build", "wifi.txt", "-o", name]) == 0
+        assert run(["transcribe", "hoots.wav", "--model", "model.onnx", "--lm", name]) == 0
+
+
+def test_the_shipped_model_is_measured_by_its_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lm", "perplexity", "ru.klm", "text.txt"]) == 0
+    # 5 times 4 + 2 + 4 words.
+    assert ", 50 words, " in capsys.readouterr().out
+
+
+def test_a_model_of_another_script_is_not_mixed_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("latin.txt").write_text("hello world\n")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    assert run(["lm", "build", "latin.txt", "-o", "latin.klm", "--letters", letters]) == 0
+    assert run(["lm", "build", "text.txt", "-o", "a.klm", "--mix", "latin.klm:0.3"]) == 1
+    assert "latin.klm: words of other letters (hello world)" in capsys.readouterr().err
+    assert not Path("a.klm").exists()
+    call = ["transcribe", "hoots.wav", "--model", "model.onnx", "--lm", "ru.klm"]
+    assert run([*call, "--mix", "latin.klm:0.31"]) == 1
+    assert "latin.klm: words of other letters (hello world)" in capsys.readouterr().err
 
 
 def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
@@ -87,12 +134,19 @@ def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
         (["absent.txt", "-o", "text.txt/a.klm"], "text.txt"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm"], "--mix other.klm"),
         (["text.txt", "-o", "a.klm", "--mix", "other.klm:2"], "--mix other.klm:2"),
-        (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt"),
+        (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt: no .klm of govor lm build"),
+        # Not the emoji that rich makes of :x:.
+        (["text.txt", "-o", "a.klm", "--mix", "other.klm:x:"], "--mix other.klm:x::"),
+        (["text.txt", "-o", "a.klm", "--letters", ""], "no letters"),
+        (["text.txt", "-o", "a.klm", "--prune", "0.9"], "lower --prune"),
+        (["text.txt", "-o", "a.klm", "--min-count", "99"], "lower --min-count"),
+        (["out.txt", "-o", "a.klm"], "out.txt: a folder"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_no_model(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
+    Path("out.txt").mkdir()
     assert run(["lm", "build", *arguments, "--quiet"]) == 1
     error = capsys.readouterr().err
     assert message in error

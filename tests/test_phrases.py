@@ -187,6 +187,34 @@ def test_optional_parts_and_alternatives_are_expanded() -> None:
 
 def test_numbers_are_said_in_words_and_punctuation_is_not_said() -> None:
     assert texts("Канал 25!", "9-го мая, «парад»") == {"канал двадцать пять", "девятого мая парад"}
+    assert texts("-5 градусов", "(10-15|\u22122) минут", "5-ый этаж", "1 500 000 рублей", "дом 25-а") == {
+        "минус пять градусов",
+        "десять пятнадцать минут",
+        "минус два минут",
+        "пятый этаж",
+        "миллион пятьсот тысяч рублей",
+        "дом двадцать пять а",
+    }
+
+
+def test_every_bad_line_is_named() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_phrases(["включи TV", "да", "[а", "нет", "5%"], "cmd.txt")
+    assert str(caught.value).startswith("cmd.txt:1: “включи TV”: Latin letters or signs")
+    assert str(caught.value).endswith("(and more lines with errors: 3, 5)")
+
+
+def test_a_long_line_is_shown_in_part() -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_phrases(["[включи " * 40])
+    assert "“[включи [включи" in str(caught.value) and len(str(caught.value)) < 120
+
+
+def test_lines_end_as_in_any_text_file(tmp_path: Path) -> None:
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "cmd.txt").write_bytes(f"да{end}# нет{end}нет{end}".encode())
+        found = read_phrases(tmp_path / "cmd.txt")
+        assert [(phrase.text, phrase.line) for phrase in found] == [("да", 1), ("нет", 3)]
 
 
 def test_comments_and_empty_lines_are_passed_over_and_lines_counted() -> None:
@@ -200,6 +228,7 @@ def test_comments_and_empty_lines_are_passed_over_and_lines_counted() -> None:
         ("включи TV", "Latin letters or signs"),
         ("громкость 50%", "Latin letters or signs"),
         ("набери 12345678901", "cannot be said"),
+        ("больше 5-ти", "cannot be said"),
         ("включи [свет", "brackets do not match"),
         ("включи) свет", "brackets do not match"),
         ("(а|б]", "brackets do not match"),
@@ -251,6 +280,9 @@ def test_unreadable_files_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "cp1251.txt").write_bytes("да\nнет".encode() + "\nпривет".encode("cp1251"))
     with pytest.raises(ManifestError, match=r"cp1251\.txt:3: not UTF-8"):
         read_phrases(tmp_path / "cp1251.txt")
+    (tmp_path / "utf16.txt").write_bytes("да\nнет".encode("utf-16-le"))
+    with pytest.raises(ManifestError, match=r"utf16\.txt: not UTF-8, it looks like utf-16le"):
+        read_phrases(tmp_path / "utf16.txt")
 
 
 def test_thresholds_fit_the_rate_that_was_asked() -> None:

@@ -101,7 +101,9 @@ def test_the_command_stores_the_weights_and_leaves_all_else(
     names = ["--manifest", "dev.jsonl", "--model", "model.onnx", "--lm", "lm.klm"]
     arguments = [word if word.startswith("--") else str(folder / word) for word in names]
     assert run(["tune", *arguments, "--output", str(output), "--quiet"]) == 0
-    assert f"{tuning.tuned.wer:.4f}" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert f"{tuning.tuned.wer:.4f}" in shown.out
+    assert "only 24 utterances" in shown.err
     before, after = load_model(folder / "model.onnx"), load_model(output)
     assert after.model.decoding["kept"] == 1
     assert after.model.decoding["language_model"] == "lm.klm"
@@ -114,6 +116,20 @@ def test_the_command_stores_the_weights_and_leaves_all_else(
 def test_the_shipped_model_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tune", "--manifest", str(folder / "dev.jsonl")]) == 1
     assert "--output" in capsys.readouterr().err
+    assert run(["tune", "--manifest", str(folder / "dev.jsonl"), "--model", "seed"]) == 1
+    assert "--output" in capsys.readouterr().err
+
+
+def test_what_cannot_be_tuned_is_said_before_the_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    call = ["tune", "--model", str(folder / "model.onnx"), "--lm", str(folder / "lm.klm"), "--output"]
+    assert run([*call, str(tmp_path), "--manifest", str(folder / "dev.jsonl")]) == 1
+    assert f"{tmp_path} cannot be written" in capsys.readouterr().err
+    assert run([*call, str(tmp_path / "new.onnx"), "--manifest", str(tmp_path / "empty.jsonl")]) == 1
+    assert "empty.jsonl: no utterances" in capsys.readouterr().err
+    assert not (tmp_path / "new.onnx").exists()
 
 
 def test_auto_takes_the_beam_for_a_tuned_model_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,12 +115,20 @@ def spoken_text(text: str, letters: str = RUSSIAN_LETTERS) -> str:
         words = digits_to_words(text)
     except ValueError:
         words = text
+    if not any(map(str.isalnum, text)):
+        raise ManifestError(
+            tr("текст пуст: запишите, что сказано", "the text is empty: write down what is said")
+        )
     if not is_speakable(words, letters):
-        shown = " ".join(text.split())[:60]
+        foreign = [word for word in words.split() if any(map(str.isalnum, word))]
+        foreign = [word[:30] for word in foreign if not is_speakable(word, letters)]
+        shown = ", ".join(dict.fromkeys(foreign[:5]))
         raise ManifestError(
             tr(
-                f"в тексте «{shown}» латиница, цифры или нет букв: запишите его русскими словами",
-                f"the text “{shown}” has Latin letters, digits or no letters: write it in Russian words",
+                f"в тексте латиница, чужие буквы или числа, которых не прочесть ({shown}): "
+                "запишите их русскими словами",
+                f"the text has Latin or other letters, or numbers that cannot be said ({shown}): "
+                "write them in Russian words",
             )
         )
     return normalize(words, letters)
@@ -140,6 +148,8 @@ def align_recording(
     are too long, and what `Recognizer.transcribe` raises.
     """
     model = recognizer.model
+    path = str(source) if isinstance(source, (str, Path)) else None
+    place = f"{path}: " if path else ""
     labels = model.alphabet.encode(spoken_text(text, model.alphabet.letters))
     features, stride = model.config.features, model.config.network.stride
     rate = features.sample_rate
@@ -161,12 +171,17 @@ def align_recording(
         np.concatenate(all_log_probs) if all_log_probs else np.zeros((0, len(model.alphabet)), np.float32)
     )
     if not len(log_probs):
-        raise AudioError(tr("в записи нет звука", "there is no sound in the recording"))
+        raise AudioError(
+            tr(
+                f"{place}в записи тишина или меньше десятой доли секунды; запишите заново",
+                f"{place}the recording is silent or shorter than a tenth of a second; record it again",
+            )
+        )
     if len(log_probs) * (2 * len(labels) + 1) > MAX_CELLS:
         raise ConfigError(
             tr(
-                f"{num_samples / rate / 60:.0f} минут и {len(labels)} букв: слишком много, разделите запись",
-                f"{num_samples / rate / 60:.0f} minutes, {len(labels)} letters: too much, split it",
+                f"{place}{num_samples / rate / 60:.0f} минут и {len(labels)} букв: много, разделите запись",
+                f"{place}{num_samples / rate / 60:.0f} minutes, {len(labels)} letters: too much, split it",
             )
         )
     try:
@@ -174,8 +189,10 @@ def align_recording(
     except ValueError as error:
         raise ManifestError(
             tr(
-                f"текст ({len(labels)} букв) не помещается в запись ({num_samples / rate:.1f} с)",
-                f"the text ({len(labels)} letters) does not fit into {num_samples / rate:.1f} s of audio",
+                f"{place}текст ({len(labels)} букв) не помещается в запись ({num_samples / rate:.1f} с): "
+                "дайте текст одной этой записи",
+                f"{place}the text ({len(labels)} letters) does not fit into {num_samples / rate:.1f} s of "
+                "audio: give the text of this recording alone",
             )
         ) from error
     decoded = words_of(found, model.alphabet)
@@ -186,5 +203,4 @@ def align_recording(
         Word(word.text, start, end, word.confidence)
         for word, (start, end) in zip(decoded, spans, strict=True)
     )
-    path = str(source) if isinstance(source, (str, Path)) else None
     return AlignedText(words, duration, float(found.peaks.mean()), path)

@@ -30,6 +30,9 @@ _BEAM_FLOOR, _LOW_BEAM_FLOOR, _NARROW_BEAM_FLOOR = -9.0, -10.0, -8.5
 # probability together are followed, the fewer the narrower. A fifth to a third quicker and as good; a wider
 # beam would lose by it.
 _NARROW_WIDTHS, _LIKELY = (8, 32), (0.90, 0.94)
+# A word that the language model does not know fills the beam with its spellings, so that few texts come out
+# or one; where they are fewer than asked for, a wider beam is tried.
+_WIDER, _WIDEST = 4, 10_000
 # The least probability that the package's search reckons with, 1e-15; natural log.
 _IMPOSSIBLE = np.float32(-34.5)
 
@@ -160,21 +163,28 @@ class BeamDecoder:
             # The search takes what is left for the whole.
             skipped += leave_likely(frames, float(mass))
             beam_floor = _NARROW_BEAM_FLOOR
-        beams = self._search.decode_beams(
-            frames,
-            beam_prune_logp=beam_floor,
-            token_min_logp=symbol_floor,
-            beam_width=max(self.settings.beam_width, self._num_alternatives),
-            # It drops beams that no language model can tell apart any more: quicker, but fewer alternatives.
-            prune_history=self._num_alternatives == 1,
-            hotwords=self._hotwords,
-            hotword_weight=self.settings.hotword_weight,
-        )
-        # Beams that differ in spaces only are one text.
         texts: dict[str, float] = {}
-        for text, *_, score in beams:
-            texts.setdefault(" ".join(text.split()), float(score) + skipped)
-        return tuple(Alternative(text, score) for text, score in texts.items())[: self._num_alternatives]
+        width = max(self.settings.beam_width, self._num_alternatives)
+        wide = max(width, min(_WIDER * self.settings.beam_width, _WIDEST))
+        for beam_width in dict.fromkeys((width, wide)):
+            beams = self._search.decode_beams(
+                frames,
+                beam_prune_logp=beam_floor,
+                token_min_logp=symbol_floor,
+                beam_width=beam_width,
+                # It drops beams that no language model can tell apart: quicker, but fewer alternatives.
+                prune_history=self._num_alternatives == 1,
+                hotwords=self._hotwords,
+                hotword_weight=self.settings.hotword_weight,
+            )
+            # Beams that differ in spaces only are one text.
+            for text, *_, score in beams:
+                alone = " ".join(text.split())
+                texts[alone] = max(float(score) + skipped, texts.get(alone, -math.inf))
+            if self._num_alternatives <= max(1, len(texts)):
+                break
+        found = sorted(texts.items(), key=lambda item: -item[1])
+        return tuple(Alternative(text, score) for text, score in found[: self._num_alternatives])
 
     def _decisive(self, log_probs: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         """Return the frames (T', V) to search, the blank weakened, and the log-probability of the others."""
@@ -219,6 +229,13 @@ _LONGEST_SHOWN = 60
 
 def _usable_hotwords(hotwords: Sequence[str], letters: str) -> list[str]:
     for word in hotwords:
+        if not word.strip():
+            raise ConfigError(
+                tr(
+                    "пустое горячее слово: уберите лишнюю запятую",
+                    "an empty hot word: leave out the comma that parts nothing",
+                )
+            )
         if not is_speakable(word, letters):
             shown = word if len(word) <= _LONGEST_SHOWN else f"{word[:_LONGEST_SHOWN]}…"
             raise ConfigError(

@@ -55,7 +55,25 @@ _CASES = {
     "ю": ("ую", "ью"),
     "х": ("ых", "ьих"),
 }
-_DIGITS = re.compile(rf"(?<![\w])(\d+(?:[\u00a0\u202f]\d{{3}})*)(?:-({'|'.join(_CASES)})(?!\w))?(?!\d)")
+# Written longer than the rules want; «5-ой» may be «пятый» of a hasty writer or «пятой», so it is not here.
+_LONG_CASES = {
+    **dict.fromkeys(("ый", "ий"), "й"),
+    **dict.fromkeys(("ая", "ья"), "я"),
+    **dict.fromkeys(("ое", "ье"), "е"),
+    **dict.fromkeys(("ого", "его"), "го"),
+    **dict.fromkeys(("ому", "ему"), "му"),
+    **dict.fromkeys(("ом", "ем"), "м"),
+    **dict.fromkeys(("ую", "ью"), "ю"),
+    **dict.fromkeys(("ых", "их"), "х"),
+}
+# Thousands are parted by spaces that do not break, or by plain ones where 000 at the end shows what they are.
+_DIGITS = re.compile(
+    r"(?<![\w])(\d{1,3}(?: \d{3})* 000(?!\d)|\d+(?:[\u00a0\u202f]\d{3})*)"
+    rf"(?:-({'|'.join((*_LONG_CASES, *_CASES))})(?!\w))?(?!\d)"
+)
+_MINUS = re.compile(r"(?<![^\s(«\"])[-\u2212](?=\d)")
+# «5-ти», «100-летие»: how they are said is not in the digits. «25-а», a house, is.
+_UNKNOWN_ENDING = re.compile(r"\d-[а-яё]{2,}", re.IGNORECASE)
 
 
 # 0,5 is «ноль целых пять десятых». Dates and versions, with two points, are none.
@@ -151,12 +169,12 @@ def _inflect(part: int, case: str) -> str:
 def digits_to_words(text: str) -> str:
     """Replace every number by words: ``канал 5`` -> ``канал пять``, ``9-го мая`` -> ``девятого мая``.
 
-    ``3,5`` is ``три целых пять десятых``. Leading zeros are said one by one. Raises ValueError naming a
-    number that cannot be said.
+    ``3,5`` is ``три целых пять десятых``, ``-5`` ``минус пять``. Leading zeros are said one by one. Raises
+    ValueError naming a number that cannot be said.
     """
 
     def say(match: re.Match[str]) -> str:
-        digits, case = re.sub(r"\D", "", match[1]), match[2]
+        digits, case = re.sub(r"\D", "", match[1]), _LONG_CASES.get(match[2], match[2])
         zeros = 0 if case or digits == "0" else len(digits) - len(digits.lstrip("0"))
         number = int(digits)
         rest = (
@@ -169,7 +187,12 @@ def digits_to_words(text: str) -> str:
     def say_decimal(match: re.Match[str]) -> str:
         return decimal_in_words(int(match[1]), int(match[2]), len(match[2]))
 
-    return _DIGITS.sub(say, _DECIMAL.sub(say_decimal, text))
+    said = _DIGITS.sub(say, _DECIMAL.sub(say_decimal, _MINUS.sub("минус ", text)))
+    known = [match for match in _DIGITS.finditer(text) if match[2]]
+    for ending in _UNKNOWN_ENDING.finditer(text):
+        if not any(match.start() <= ending.start() < match.end() for match in known):
+            raise ValueError(f"{ending[0]} is not known")
+    return said
 
 
 @lru_cache(maxsize=1)
@@ -250,6 +273,9 @@ def _read_number(words: list[str], alone: bool = False) -> tuple[int, str]:
         scale = next((scale for scale, forms in _SCALES if word in forms), 0)
         if scale:
             if scale >= last_scale or (length and not group and rank < 4):
+                break
+            # «тысячи людей» and «несколько тысяч» count nothing.
+            if not group and word not in (forms[0] for _, forms in _SCALES):
                 break
             total, group, rank, last_scale = total + (group or 1) * scale, 0, 4, scale
         else:

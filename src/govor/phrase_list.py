@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from govor.encodings import wrong_encoding
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.numbers import MAX_NUMBER, digits_to_words
@@ -16,6 +18,8 @@ from govor.text import is_speakable, normalize
 
 MAX_VARIANTS = 100_000
 MAX_BYTES = 50_000_000
+_LINES_SHOWN = 20
+_LONGEST_SHOWN = 60
 _TOKEN = re.compile(r"[\[\]()|]|[^\[\]()|]+")
 
 
@@ -53,13 +57,12 @@ def read_phrases(path: Path) -> tuple[Phrase, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
-        raise ManifestError(
-            tr(
-                f"{path}:{number}: не UTF-8; сохраните файл в UTF-8",
-                f"{path}:{number}: not UTF-8; save it as UTF-8",
-            )
-        ) from error
-    return parse_phrases(text.split("\n"), str(path))
+        raise wrong_encoding(f"{path}:{number}", data) from error
+    if "\0" in text:
+        # UTF-16 without its mark is UTF-8, too.
+        raise wrong_encoding(str(path), data)
+    # A line ends as in any text: at LF, CR LF, or CR alone, of old Macs and some spreadsheets.
+    return parse_phrases(io.StringIO(text, newline=None), str(path))
 
 
 def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase, ...]:
@@ -71,6 +74,7 @@ def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase
     them.
     """
     found: dict[str, Phrase] = {}
+    bad: list[tuple[int, ManifestError]] = []
     for number, raw in enumerate(lines, 1):
         pattern = raw.strip()
         if not pattern or pattern.startswith("#"):
@@ -80,8 +84,13 @@ def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase
                 found.setdefault(text, Phrase(text, pattern, number))
                 if len(found) > MAX_VARIANTS:
                     raise _too_many()
-        except ManifestError as error:
+        except _TooManyError as error:
+            # Before memory ends.
             raise ManifestError(f"{source}:{number}: {error}") from error
+        except ManifestError as error:
+            bad.append((number, error))
+    if bad:
+        raise ManifestError(f"{source}:{bad[0][0]}: {bad[0][1]}{_others(bad[1:])}")
     if not found:
         raise ManifestError(
             tr(
@@ -92,8 +101,22 @@ def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase
     return tuple(found.values())
 
 
-def _too_many() -> ManifestError:
-    return ManifestError(
+def _others(bad: Sequence[tuple[int, ManifestError]]) -> str:
+    """Name the other bad lines, so that all can be mended at once."""
+    if not bad:
+        return ""
+    numbers = ", ".join(str(number) for number, _ in bad[:_LINES_SHOWN]) + (
+        "…" if len(bad) > _LINES_SHOWN else ""
+    )
+    return tr(f" (и ещё строки с ошибками: {numbers})", f" (and more lines with errors: {numbers})")
+
+
+class _TooManyError(ManifestError):
+    """The list would fill the memory."""
+
+
+def _too_many() -> _TooManyError:
+    return _TooManyError(
         tr(
             f"больше {MAX_VARIANTS} вариантов; разбейте список",
             f"more than {MAX_VARIANTS} variants; split the list",
@@ -116,8 +139,12 @@ class _Parser:
         for text in texts:
             normal = normalize(text)
             if not normal:
+                shown = _cut(self._pattern)
                 raise ManifestError(
-                    tr(f"пустая фраза в «{self._pattern}»", f"an empty phrase in “{self._pattern}”")
+                    tr(
+                        f"пустая фраза в «{shown}»: оставьте хоть одно слово без []",
+                        f"an empty phrase in “{shown}”: leave a word outside []",
+                    )
                 )
             yield normal
 
@@ -153,19 +180,24 @@ class _Parser:
         return self._tokens[self._position] if self._position < len(self._tokens) else None
 
     def _mismatch(self) -> ManifestError:
-        return ManifestError(
-            tr(f"скобки не сходятся в «{self._pattern}»", f"brackets do not match in “{self._pattern}”")
-        )
+        shown = _cut(self._pattern)
+        return ManifestError(tr(f"скобки не сходятся в «{shown}»", f"brackets do not match in “{shown}”"))
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _spoken(text: str) -> str:
+    shown = _cut(text)
     try:
         words = digits_to_words(text)
     except ValueError as error:
         raise ManifestError(
             tr(
-                f"число в «{text.strip()}» не прочесть (до {MAX_NUMBER}); напишите его словами",
-                f"a number in “{text.strip()}” cannot be said (up to {MAX_NUMBER}); write it in words",
+                f"число в «{shown}» не прочесть (до {MAX_NUMBER}, 5-й, 5-го); напишите его словами",
+                f"a number in “{shown}” cannot be said (to {MAX_NUMBER}, 5-й, 5-го); write it in words",
             )
         ) from error
     # Signs such as % and № are spoken, so they must not vanish in silence as commas do.
@@ -175,8 +207,8 @@ def _spoken(text: str) -> str:
     if signs or (any(symbol.isalnum() for symbol in words) and not is_speakable(words)):
         raise ManifestError(
             tr(
-                f"«{text.strip()}»: латиница или знаки; напишите, как это произносят, русскими буквами",
-                f"“{text.strip()}”: Latin letters or signs; write it as it is said, in Russian letters",
+                f"«{shown}»: латиница или знаки; напишите, как это произносят, русскими буквами",
+                f"“{shown}”: Latin letters or signs; write it as it is said, in Russian letters",
             )
         )
     return words

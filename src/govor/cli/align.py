@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
+from govor.encodings import wrong_encoding
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 
 HELP = example(
     "Найти, когда в записи сказано каждое слово известного текста.",
     "Find when each word of a known text is said in a recording.",
-    'govor align речь.wav "добрый вечер" --format srt',
+    'govor align speech.wav "добрый вечер" --format srt',
     "govor align chapter.mp3 chapter.txt --format textgrid --output chapter.TextGrid",
 )
 
@@ -48,12 +49,19 @@ def align(
     quiet: Quiet = False,
 ) -> int:
     """Find when each word is said."""
-    from govor.alignment import align_recording
+    from govor.alignment import align_recording, spoken_text
     from govor.recognizer import load_model
 
     terminal = Terminal(quiet)
+    if output is not None:
+        check_writable(output)
     wanted = _text(text)
-    aligned = align_recording(load_model(model), file, wanted)
+    recognizer = load_model(model)
+    try:
+        wanted = spoken_text(wanted, recognizer.model.alphabet.letters)
+    except ManifestError as error:
+        raise ManifestError(f"{text}: {error}" if _is_file(text) else str(error)) from error
+    aligned = align_recording(recognizer, file, wanted)
     if aligned.score < DOUBTFUL_SCORE:
         terminal.warn(
             tr(
@@ -65,21 +73,27 @@ def align(
     if output is None:
         terminal.results.print(document, markup=False, end="")
         return ExitCode.FINE
-    output.parent.mkdir(parents=True, exist_ok=True)
     # A name that is no UTF-8 must not cost the result; JSON has `\udce3` for such bytes, too.
     output.write_text(document, encoding="utf-8", errors="backslashreplace")
     terminal.say(tr(f"слов {len(aligned.words)}: {output}", f"{len(aligned.words)} words: {output}"))
     return ExitCode.FINE
 
 
+def _is_file(text: str) -> bool:
+    return text.lower().endswith(".txt")
+
+
 def _text(text: str) -> str:
-    if not text.lower().endswith(".txt"):
+    if not _is_file(text):
         return text
     try:
         return Path(text).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет текста {text}: {error.strerror}", f"no text {text}: {error.strerror}")
+            tr(
+                f"нет текста {text} ({error.strerror}); проверьте путь",
+                f"no text {text} ({error.strerror}); check the path",
+            )
         ) from error
     except UnicodeDecodeError as error:
-        raise ManifestError(tr(f"{text}: не UTF-8", f"{text}: not UTF-8")) from error
+        raise wrong_encoding(text, error.object) from error

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from govor.errors import MissingExtraError
+from govor.errors import ConfigError, MissingExtraError
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def redraws(stream: IO[str] | None) -> bool:
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True)
+    # emoji: a name such as a:x:b.wav is shown as it is.
+    return Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
 
 def require(extra: str, *modules: str) -> None:
@@ -177,6 +179,21 @@ def require(extra: str, *modules: str) -> None:
                 f"this command also needs {names}: pip install 'govor[{extra}]'",
             )
         )
+
+
+def check_writable(output: Path) -> None:
+    """Raise ConfigError, before any work is done, for a file that could not be written after it."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+            raise PermissionError(0, tr("нет прав на запись или это папка", "no right to write, or a folder"))
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"{output} не записать ({error.strerror}); назовите другой: --output",
+                f"{output} cannot be written ({error.strerror}); name another: --output",
+            )
+        ) from error
 
 
 def limit_threads() -> None:

@@ -44,8 +44,8 @@ class ListeningScreen:
     def __init__(self, format: Format, quiet: bool = False) -> None:
         """Prepare; without a terminal nothing is redrawn, under `quiet` no notes are shown either."""
         self._format = format
-        self._results = Console(highlight=False, soft_wrap=True)
-        notes = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
+        self._results = Console(highlight=False, emoji=False, soft_wrap=True)
+        notes = Console(stderr=True, highlight=False, emoji=False, quiet=quiet, soft_wrap=True)
         # On one and the same terminal finished lines must scroll above what is redrawn.
         self._shares = redraws(self._results.file) and format is Format.txt
         self._notes = self._results if self._shares and not quiet else notes
@@ -82,7 +82,11 @@ class ListeningScreen:
 
     def warn(self, text: str) -> None:
         """Warn in one line; said even under ``--quiet``."""
-        console = self._notes if self._shares else Console(stderr=True, highlight=False, soft_wrap=True)
+        console = (
+            self._notes
+            if self._shares
+            else Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        )
         if self._live is not None:
             console = self._live.console
         wraps = self._live is None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example
-from govor.errors import ConfigError
+from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.text import RUSSIAN_LETTERS
 
@@ -78,7 +77,14 @@ def build(
     quiet: Quiet = False,
 ) -> int:
     """Make a language model."""
-    from govor.language_model import check_threshold, model_from_counts, sentences, write_arpa, write_kenlm
+    from govor.language_model import (
+        check_letters,
+        check_threshold,
+        model_from_counts,
+        sentences,
+        write_arpa,
+        write_kenlm,
+    )
     from govor.language_model import mix as mixed
     from govor.language_model import prune as pruned
     from govor.language_model.counting import Counter
@@ -93,14 +99,22 @@ def build(
     if prune is not None:
         check_threshold(prune)
     others = [_mixture(item) for item in mix or []]
-    _check_writable(output)
+    check_writable(output)
     terminal = Terminal(quiet)
     counter, num_foreign = Counter(order), 0
+    failed: list[str] = []
+
+    def leave_out(error: GovorError) -> None:
+        failed.append(str(error))
+        terminal.fail(str(error))
+
     with terminal.progress(tr("подсчёт", "counting"), unit="B") as update:
-        for words in sentences(texts, update, letters):
+        for words in sentences(texts, update, letters, leave_out):
             counter.add(words)
             num_foreign += words.count(SPECIAL_WORDS[UNKNOWN])
     counts = counter.finish(min_count, max_words)
+    if failed and not counts.num_sentences:
+        return ExitCode.SOME_FAILED
     terminal.say(
         tr(
             f"предложений {counts.num_sentences}, слов {counts.num_words}, разных {len(counts.words) - 3}",
@@ -119,10 +133,12 @@ def build(
     if prune is None:
         prune = _LARGE_TEXT_THRESHOLD if counts.num_words >= _SMALL_TEXT else 0.0
     model = model_from_counts(counts, 0.0 if others else prune)
-    for other, share in others:
+    for path, other, share in others:
+        check_letters(model, other, path)
         model = mixed(model, other, share)
     if others:
         model = pruned(model, prune)
+    model = model.shortened()
     (write_arpa if output.suffix == ".arpa" else write_kenlm)(model, output)
     size = output.stat().st_size
     shown = tr(f"{size / 1e6:.1f} МБ", f"{size / 1e6:.1f} MB")
@@ -131,6 +147,14 @@ def build(
     terminal.say(
         tr(f"{output}: {shown}, n-грамм {_listed(model)}", f"{output}: {shown}, n-grams {_listed(model)}")
     )
+    if failed:
+        terminal.say(
+            tr(
+                f"{output} сделан без текстов с ошибками: {len(failed)} из {len(texts)}",
+                f"{output} was made without the texts with errors: {len(failed)} of {len(texts)}",
+            )
+        )
+        return ExitCode.SOME_FAILED
     return ExitCode.FINE
 
 
@@ -142,13 +166,19 @@ PERPLEXITY_HELP = example(
 
 
 def perplexity(
-    model: Annotated[Path, typer.Argument(help=tr("Модель .klm.", "Model .klm."))],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help=tr("Модель .klm; ru.klm — поставляемая.", "Model .klm; ru.klm is the shipped one.")
+        ),
+    ],
     texts: Texts,
 ) -> int:
     """Measure the perplexity of a text."""
+    from govor.beam import named_language_model
     from govor.language_model import read_kenlm, sentences
 
-    found = read_kenlm(model).perplexity(sentences(texts))
+    found = read_kenlm(named_language_model(model)).perplexity(sentences(texts))
     Terminal().results.print(
         tr(
             f"перплексия {found.perplexity:.1f}, слов {found.num_words}, "
@@ -159,31 +189,16 @@ def perplexity(
     return ExitCode.FINE
 
 
-def _check_writable(output: Path) -> None:
-    """Refuse before the text is counted what could not be written after it."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
-            raise PermissionError(0, tr("нет прав на запись или это папка", "no right to write, or a folder"))
-    except OSError as error:
-        raise ConfigError(
-            tr(
-                f"{output} не записать ({error.strerror}); назовите другой: --output",
-                f"{output} cannot be written ({error.strerror}); name another: --output",
-            )
-        ) from error
-
-
 def _listed(model: NgramModel) -> str:
     return " + ".join(f"{count}" for count in model.counts)
 
 
-def _mixture(item: str) -> tuple[NgramModel, float]:
+def _mixture(item: str) -> tuple[Path, NgramModel, float]:
     from govor.beam import named_language_model
     from govor.language_model import parse_share, read_kenlm
 
     path, share = parse_share(item)
-    return read_kenlm(named_language_model(path)), share
+    return path, read_kenlm(named_language_model(path)), share
 
 
 app.command("build", help=BUILD_HELP)(build)

@@ -30,7 +30,7 @@ class Screen:
     """Draws on the standard error stream; without a terminal it prints plain lines and no meter."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+        self.console = Console(stderr=True, highlight=False, emoji=False, quiet=quiet)
         self._live: Live | None = None
         self._drawn = 0.0
         self._peak_db = _QUIETEST_DB

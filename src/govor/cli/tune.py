@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from govor.cli.console import ExitCode, Terminal, require
+from govor.cli.console import ExitCode, Terminal, check_writable, require
 from govor.cli.options import LanguageModel, Model, NoLanguageModel, Quiet, example
-from govor.errors import ConfigError
+from govor.errors import ConfigError, ManifestError
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ HELP = example(
     "Tune the beam search on utterances held out and store the weights in the model file.",
     "govor tune --manifest data/dev.jsonl --model my.onnx",
 )
+
+# Fewer tell chance rather than the weights.
+_FEW = 50
 
 
 def tune(
@@ -42,12 +45,15 @@ def tune(
     quiet: Quiet = False,
 ) -> int:
     """Tune the beam search."""
+    from govor.beam import named_language_model
     from govor.manifest import BadLine, read_manifest
     from govor.onnx_metadata import update_decoding
+    from govor.onnx_model import shipped_models
     from govor.recognizer import load_model
     from govor.tuning import tune as run
 
-    target = output or model
+    is_shipped = model is None or (str(model) in shipped_models() and not model.exists())
+    target = output or (None if is_shipped else model)
     if target is None:
         raise ConfigError(
             tr(
@@ -57,13 +63,29 @@ def tune(
         )
     if lm is not None and no_lm:
         raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
+    check_writable(target)
     require("train", "onnx")
     terminal = Terminal(quiet)
     recognizer = load_model(model)
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
     terminal.fail_lines(bad)
-    language_model = None if no_lm else lm or recognizer.shipped_language_model()
+    if not utterances:
+        raise ManifestError(
+            tr(
+                f"{manifest}: ни одной фразы; нужны записи с текстом, не из обучения",
+                f"{manifest}: no utterances; give recordings with texts, not trained on",
+            )
+        )
+    if len(utterances) < _FEW:
+        terminal.warn(
+            tr(
+                f"{manifest}: фраз всего {len(utterances)}: веса подойдут только к ним; возьмите {_FEW}",
+                f"{manifest}: only {len(utterances)} utterances: weights will suit only these; take {_FEW}",
+            )
+        )
+    chosen = recognizer.shipped_language_model() if lm is None else named_language_model(lm)
+    language_model = None if no_lm else chosen
     tuning = run(utterances, recognizer, language_model, terminal.say)
     for failure in tuning.failures:
         terminal.fail_at(failure.id, failure.reason)

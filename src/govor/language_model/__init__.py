@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from govor.language_model.arpa import write_arpa
     from govor.language_model.building import build, check_threshold, model_from_counts
     from govor.language_model.kenlm import read_kenlm, write_kenlm
-    from govor.language_model.mixtures import mixture_file, parse_share
+    from govor.language_model.mixtures import check_letters, mixture_file, parse_share
     from govor.language_model.ngrams import NgramModel, Perplexity
     from govor.language_model.pruning import mix, prune
     from govor.language_model.texts import sentences
@@ -19,6 +19,7 @@ __all__ = [
     "NgramModel",
     "Perplexity",
     "build",
+    "check_letters",
     "check_threshold",
     "mix",
     "mixture_file",
@@ -36,6 +37,7 @@ _HOMES = {
     "NgramModel": "ngrams",
     "Perplexity": "ngrams",
     "build": "building",
+    "check_letters": "mixtures",
     "check_threshold": "building",
     "mix": "pruning",
     "mixture_file": "mixtures",

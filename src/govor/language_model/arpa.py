@@ -10,7 +10,11 @@ from govor.language_model.ngrams import WORD_BITS, NgramModel, last_word_of
 
 
 def write_arpa(model: NgramModel, path: Path) -> None:
-    """Write the model with 7 digits after the point, as SRILM does."""
+    """Write the model with 7 digits after the point, as SRILM does.
+
+    Raises ConfigError for a model of single words only.
+    """
+    model = model.shortened()
     with path.open("w", encoding="utf-8") as stream:
         stream.write("\\data\\\n")
         stream.writelines(f"ngram {order}={count}\n" for order, count in enumerate(model.counts, start=1))

@@ -58,7 +58,11 @@ _LOT = 1 << 16
 
 
 def write_kenlm(model: NgramModel, path: Path) -> None:
-    """Write the model, 8 bits for each probability and back-off. Every suffix of an n-gram must be there."""
+    """Write the model, 8 bits for each probability and back-off. Every suffix of an n-gram must be there.
+
+    Raises ConfigError for a model of single words only.
+    """
+    model = model.shortened()
     hashes = murmur_hashes([word.encode() for word in model.words[1:]])
     by_hash = np.argsort(hashes)
     # <unk> is word 0 of KenLM, the others follow in the order of their hashes.
@@ -308,7 +312,9 @@ def read_bytes(path: Path) -> bytes:
 def _foreign(path: Path) -> ModelError:
     return ModelError(
         tr(
-            f"{path}: не языковая модель, сделанная командой govor lm build",
-            f"{path}: not a language model made by govor lm build",
+            f"{path}: не .klm от govor lm build, а смешать и измерить можно только такую; "
+            "сделайте её: govor lm build ТЕКСТ -o my.klm",
+            f"{path}: no .klm of govor lm build, and only such can be mixed and measured; "
+            "make one: govor lm build TEXT -o my.klm",
         )
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from govor.errors import ConfigError
+from govor.errors import ConfigError, ModelError
 from govor.language import tr
 from govor.language_model.kenlm import read_bytes, read_kenlm, write_kenlm
+from govor.language_model.ngrams import SPECIAL_WORDS, NgramModel
 from govor.language_model.pruning import mix
 
 KEPT = 8
@@ -34,12 +36,33 @@ def parse_share(item: str) -> tuple[Path, float]:
     return Path(name), value
 
 
+def check_letters(base: NgramModel, other: NgramModel, path: Path) -> None:
+    """Raise ModelError if `other`, read from `path`, is in another script than `base`.
+
+    A language of the same script may well be wanted beside.
+    """
+    own, foreign = _scripts(base), _scripts(other)
+    if own and foreign and own.isdisjoint(foreign):
+        sample = " ".join(other.words[len(SPECIAL_WORDS) :][:4])[:60]
+        raise ModelError(
+            tr(
+                f"{path}: слова из других букв ({sample}), не подмешать; нужна модель того же языка",
+                f"{path}: words of other letters ({sample}) cannot be mixed in; make a model of the language",
+            )
+        )
+
+
+def _scripts(model: NgramModel) -> set[str]:
+    letters = set("".join(model.words[len(SPECIAL_WORDS) :]))
+    return {unicodedata.name(letter, "").split(" ")[0] for letter in letters if letter.isalpha()}
+
+
 def mixture_file(base: Path, others: Sequence[tuple[Path, float]], folder: Path | None = None) -> Path:
     """Return the file of ``(1 - share) · base + share · other``, for each of `others` in turn.
 
     It is made in 2 s of processor and kept in `folder`, by default the user's cache, under a name that comes
     from what is in the files, so that a changed file makes another mixture. Raises InputNotFoundError or
-    ModelError for a file that is no model of ``govor lm build``.
+    ModelError for a file that is no model of ``govor lm build`` or in other letters.
     """
     digest = hashlib.blake2b(digest_size=16)
     for path, share in ((base, 1.0), *others):
@@ -53,7 +76,8 @@ def mixture_file(base: Path, others: Sequence[tuple[Path, float]], folder: Path 
     # The users' own first: they are small, and more likely to be something else.
     read = [(read_kenlm(path), share) for path, share in others]
     model = read_kenlm(base)
-    for other, share in read:
+    for (path, _), (other, share) in zip(others, read, strict=True):
+        check_letters(model, other, path)
         model = mix(model, other, share)
     # Never there in part, even if another program makes the same at this moment.
     handle, name = tempfile.mkstemp(prefix=".mix-", suffix=".part", dir=folder)

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from govor.errors import ConfigError
+from govor.language import tr
+
 WORD_BITS = 21
 MAX_WORDS = 1 << WORD_BITS
 MAX_ORDER = 3
@@ -109,6 +112,31 @@ class NgramModel:
     def counts(self) -> tuple[int, ...]:
         """Number of n-grams of each order."""
         return tuple(len(grams) for grams in self.grams)
+
+    def shortened(self) -> NgramModel:
+        """Return the same model without its highest orders that hold nothing, which KenLM would not read.
+
+        Raises ConfigError if nothing is left but single words.
+        """
+        if len(self.grams[0]) <= len(SPECIAL_WORDS):
+            raise ConfigError(
+                tr(
+                    "в модели не осталось слов: уменьшите --min-count или добавьте текста",
+                    "no words are left in the model: lower --min-count or add text",
+                )
+            )
+        orders = [order for order, grams in enumerate(self.grams, start=1) if len(grams)]
+        if orders[-1] < 2:
+            raise ConfigError(
+                tr(
+                    "в модели не осталось пар слов: уменьшите --prune или добавьте текста",
+                    "no pairs of words are left in the model: lower --prune or add text",
+                )
+            )
+        if orders[-1] == self.order:
+            return self
+        # Nothing follows the longest n-grams, so their back-offs weigh 1 already.
+        return NgramModel(self.words, self.grams[: orders[-1]])
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Return word ids; 0 for unknown words."""

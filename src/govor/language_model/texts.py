@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from govor.errors import InputNotFoundError, ManifestError
+from govor.encodings import guessed_encoding, wrong_encoding
+from govor.errors import ConfigError, GovorError, InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.language_model.ngrams import SPECIAL_WORDS, UNKNOWN
 from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
@@ -29,45 +30,93 @@ def sentences(
     paths: Sequence[Path],
     on_progress: Callable[[int, int], None] | None = None,
     letters: str = RUSSIAN_LETTERS,
+    on_error: Callable[[GovorError], None] | None = None,
 ) -> Iterator[list[str]]:
     """Read normalised sentences, each a list of words, from UTF-8 text: plain, ``.gz`` or ``.xz``.
 
     Numbers and words of other alphabets become ``<unk>``, as nobody knows how they are said. `on_progress` is
     told the bytes read and their total. Raises InputNotFoundError, or ManifestError where a file is empty,
-    not UTF-8, or holds no word of `letters`.
+    not UTF-8, or holds no word of `letters`; with `on_error` that is told instead, and the other files are
+    read.
     """
+    if not letters.strip():
+        raise ConfigError(
+            tr("букв нет: назовите их одной строкой", "there are no letters: name them in one string")
+        )
+    found = []
     for path in paths:
-        if not path.is_file():
-            raise InputNotFoundError(tr(f"нет текста {path}", f"no text {path}"))
-    total = sum(path.stat().st_size for path in paths)
+        if path.is_file():
+            found.append(path)
+        elif on_error is None:
+            raise _missing(path)
+        else:
+            on_error(_missing(path))
+    total = sum(path.stat().st_size for path in found)
     before = 0
-    for path in paths:
-        with path.open("rb") as raw:
-            any_text = any_russian = False
-            for number, line in enumerate(_lines(path, raw), start=1):
-                any_text = any_text or bool(line.strip())
-                for sentence in split_sentences(line, letters):
-                    any_russian = True
+    for path in found:
+        size = path.stat().st_size
+        try:
+            for sentence, place in _sentences_of(path, letters):
+                if sentence:
                     yield sentence
-                if on_progress is not None and number % 4096 == 0:
-                    on_progress(before + raw.tell(), total)
-        before += path.stat().st_size
-        if not any_text:
-            raise ManifestError(tr(f"{path}: пустой файл", f"{path}: the file is empty"))
-        if not any_russian:
-            raise ManifestError(
-                tr(
-                    f"{path}: нет ни одного русского слова; нужен русский текст в UTF-8",
-                    f"{path}: not one Russian word; the text must be Russian, in UTF-8",
-                )
-                if letters == RUSSIAN_LETTERS
-                else tr(
-                    f"{path}: ни одного слова из букв «{letters}»",
-                    f"{path}: not one word of the letters “{letters}”",
-                )
-            )
+                elif on_progress is not None:
+                    on_progress(before + place, total)
+        except ManifestError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        before += size
     if on_progress is not None:
         on_progress(total, total)
+
+
+def _sentences_of(path: Path, letters: str) -> Iterator[tuple[list[str], int]]:
+    """Read the sentences of one file; now and then an empty one with the place in the file, in bytes."""
+    with path.open("rb") as raw:
+        any_text = any_known = False
+        for number, line in enumerate(_lines(path, raw), start=1):
+            any_text = any_text or bool(line.strip())
+            for sentence in split_sentences(line, letters):
+                any_known = True
+                yield sentence, 0
+            if number % 4096 == 0:
+                yield [], raw.tell()
+        if any_known:
+            return
+        raw.seek(0)
+        beginning = raw.read(1000)
+    if guessed_encoding(beginning).startswith("utf-16"):
+        # It can be read as UTF-8, with a NUL beside every letter.
+        raise wrong_encoding(str(path), beginning)
+    if not any_text:
+        raise ManifestError(
+            tr(
+                f"{path}: пустой файл; впишите в него предложения",
+                f"{path}: the file is empty; write sentences into it",
+            )
+        )
+    raise ManifestError(
+        tr(
+            f"{path}: нет ни одного русского слова; нужен русский текст в UTF-8",
+            f"{path}: not one Russian word; the text must be Russian, in UTF-8",
+        )
+        if letters == RUSSIAN_LETTERS
+        else tr(
+            f"{path}: ни одного слова из букв «{letters}»; проверьте --letters",
+            f"{path}: not one word of the letters “{letters}”; check --letters",
+        )
+    )
+
+
+def _missing(path: Path) -> InputNotFoundError:
+    return InputNotFoundError(
+        tr(
+            f"{path}: папка, а не текст; назовите файлы: {path}/*.txt",
+            f"{path}: a folder, not a text; name the files: {path}/*.txt",
+        )
+        if path.is_dir()
+        else tr(f"нет текста {path}; проверьте путь", f"no text {path}; check the path")
+    )
 
 
 def split_sentences(line: str, letters: str = RUSSIAN_LETTERS) -> Iterator[list[str]]:
@@ -103,27 +152,14 @@ def _lines(path: Path, raw: IO[bytes]) -> Iterator[str]:
         while line := text.readline(_LONGEST_LINE):
             yield line
     except UnicodeDecodeError as error:
-        raise ManifestError(_wrong_encoding(path, error.object)) from error
-    except (lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+        raise wrong_encoding(str(path), error.object) from error
+    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ManifestError(
-            tr(f"{path}: не распаковывается ({error})", f"{path}: cannot unpack ({error})")
+            tr(
+                f"{path}: не распаковывается ({error}); сожмите или скачайте заново",
+                f"{path}: cannot unpack ({error}); pack or download it anew",
+            )
         ) from error
     finally:
         # Whoever opened the file closes it, and asks it how far it has been read.
         text.detach()
-
-
-def _wrong_encoding(path: Path, sample: bytes) -> str:
-    encoding = ""
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    else:
-        russian = sample.decode("cp1251", "ignore").lower()
-        # In Russian text of Windows-1251 most bytes are small letters of it.
-        if sum("а" <= letter <= "я" for letter in russian) > len(sample) / 2:
-            encoding = "cp1251"
-    guess = tr(f", похоже на {encoding}", f", it looks like {encoding}") if encoding else ""
-    return tr(
-        f"{path}: не UTF-8{guess}; перекодируйте: iconv -f {encoding or 'cp1251'} -t utf-8",
-        f"{path}: not UTF-8{guess}; convert it: iconv -f {encoding or 'cp1251'} -t utf-8",
-    )

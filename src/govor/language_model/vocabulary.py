@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import mmap
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -36,11 +37,13 @@ def read_packed_vocabulary(path: Path) -> bytes:
             stream.seek(0)
             arpa = gzip.GzipFile(fileobj=stream) if path.suffix == ".gz" else stream
             return b"".join(word.encode() + b"\0" for word in _arpa_words(arpa) if word not in _SPECIAL)
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, ValueError) as error:
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+        # What a codec says tells nobody anything.
+        reason = tr("не текст", "no text") if isinstance(error, UnicodeDecodeError) else error
         raise ModelError(
             tr(
-                f"{path}: не языковая модель ({error}); годится .klm или .arpa",
-                f"{path}: not a language model ({error}); use a .klm or .arpa file",
+                f"{path}: не языковая модель ({reason}); годится .klm или .arpa",
+                f"{path}: not a language model ({reason}); use a .klm or .arpa file",
             )
         ) from error
     except OSError as error:
