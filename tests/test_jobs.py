@@ -65,6 +65,9 @@ def test_a_recording_that_was_read_elsewhere_keeps_its_name(hooter: Recognizer) 
     assert result.transcript is not None
     assert result.transcript.text == "а а"
     assert result.transcript.audio_filepath == "far/away.pcm"
+    for content in (b"", b"not sound at all" * 50):
+        error = run_job(Job("far/away.wav"), hooter, data=content).error
+        assert error is not None and error.startswith("far/away.wav: ") and "bytes" not in error
 
 
 def test_a_failure_is_one_line_that_names_the_recording(hooter: Recognizer, tmp_path: Path) -> None:

@@ -289,6 +289,18 @@ def test_ctrl_c_while_speaking_still_gives_the_last_text(virtual: VirtualMicroph
     assert listening.notes == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-Z")
+def test_a_process_that_stood_still_does_not_take_the_device_for_lost(virtual: VirtualMicrophone) -> None:
+    listening = Listening(virtual.environment, "--format", "jsonl", "--no-partials")
+    listening.wait_until(lambda: READY in listening.notes)
+    listening.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    listening.process.send_signal(signal.SIGCONT)
+    say(virtual, listening, FIRST)
+    assert listening.stop() == 0
+    assert GONE not in listening.notes
+
+
 def test_a_list_of_phrases_answers_with_its_phrase(virtual: VirtualMicrophone, tmp_path: Path) -> None:
     phrases = tmp_path / "phrases.txt"
     phrases.write_text(f"{prompt(FIRST)}\n{prompt(SECOND)}\nвключи свет\n", encoding="utf-8")

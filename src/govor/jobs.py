@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -158,7 +159,14 @@ def finish_transcript(transcript: Transcript) -> Transcript:
     return replace(transcript, finished=finish(transcript.text))
 
 
+class _NamedBytes(io.BytesIO):
+    name: str
+
+
 def _source(job: Job, data: bytes | None) -> Source:
     if data is not None:
-        return data
+        # Messages name it as the user did.
+        named = _NamedBytes(data)
+        named.name = _name(job)
+        return named
     return sys.stdin.buffer if job.source == STDIN else job.source
