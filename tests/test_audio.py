@@ -194,6 +194,38 @@ def test_a_wav_of_unknown_length_as_pipes_write_it_has_no_warning() -> None:
     assert waveform.warnings == ()
 
 
+@pytest.mark.parametrize("more", ["more sound", "another file"])
+def test_a_wav_longer_than_its_header_says_is_read_to_its_end_with_a_warning(more: str) -> None:
+    data = bytearray(wav_bytes(pcm(tone(2), 16), RATE, 1, 16))
+    if more == "more sound":
+        # A recorder that died noted 10 ms of sound and never came back to the header.
+        data[40:44] = struct.pack("<I", RATE // 100 * 2)
+    else:
+        data *= 2
+    waveform = load_audio(bytes(data), RATE)
+    # Of another file the header is read as sound, too.
+    np.testing.assert_allclose(waveform.samples[: 2 * RATE], tone(2), atol=1e-4)
+    assert len(waveform.samples) == (2 * RATE if more == "more sound" else 4 * RATE + 22)
+    (warning,) = waveform.warnings
+    assert "wrong length in the header" in warning
+
+
+def test_a_wav_with_notes_behind_its_sound_ends_where_its_header_says() -> None:
+    notes = b"LIST" + struct.pack("<I", 3 * RATE) + b"INFO" + bytes(3 * RATE - 4)
+    for behind in (notes, notes[:-1], b"TAG" + bytes(125)):
+        waveform = load_audio(wav_bytes(pcm(tone(), 16), RATE, 1, 16) + behind, RATE)
+        assert (len(waveform.samples), waveform.warnings) == (RATE, ())
+
+
+def test_a_wav_whose_sound_is_said_to_be_longer_than_the_file_breaks_off() -> None:
+    data = bytearray(wav_bytes(pcm(tone(), 16), RATE, 1, 16))
+    data[40:44] = struct.pack("<I", 10 * RATE)
+    waveform = load_audio(bytes(data), RATE)
+    assert len(waveform.samples) == RATE
+    (warning,) = waveform.warnings
+    assert "truncated" in warning
+
+
 def test_a_file_damaged_in_the_middle_is_read_around_the_damage() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 10 * 44100)).astype(np.float32)
     data = bytearray(encode(noise, "flac", "flac", 44100))

@@ -247,13 +247,22 @@ def test_watching_recognises_what_appears_and_ends_cleanly(tmp_path: Path) -> No
     while (output / "slow.txt").read_text(encoding="utf-8") == part:
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.05)
+    # Another recording of the same name, moved here with the age that it had.
+    other = write(tmp_path / "other.wav", speech("male"))
+    os.utime(other, (0, 0))
+    other.replace(watched / "new.wav")
+    while (output / "new.txt").read_text(encoding="utf-8") != (output / "old.txt").read_text(
+        encoding="utf-8"
+    ):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     # Nothing is wrong with any of them as they are now.
     assert (process.returncode, errors.count("error: ")) == (0, 1)
     assert "Traceback" not in errors
     whole = run(tmp_path / "new.wav").stdout
-    assert (output / "new.txt").read_text(encoding="utf-8") == whole
+    assert (output / "slow.txt").read_text(encoding="utf-8") == whole
     assert (output / "slow.txt").read_text(encoding="utf-8") == whole
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from govor.jobs import Job, run_job
+from govor.jobs import Job, attempt, run_job
 from govor.raw_audio import RawFormat
 from govor.recognizer import Recognizer, load_model
 from tiny_model import hooting_model, hoots
@@ -65,6 +65,9 @@ def test_a_recording_that_was_read_elsewhere_keeps_its_name(hooter: Recognizer) 
     assert result.transcript is not None
     assert result.transcript.text == "а а"
     assert result.transcript.audio_filepath == "far/away.pcm"
+    for content in (b"", b"not sound at all" * 50):
+        error = run_job(Job("far/away.wav"), hooter, data=content).error
+        assert error is not None and error.startswith("far/away.wav: ") and "bytes" not in error
 
 
 def test_a_failure_is_one_line_that_names_the_recording(hooter: Recognizer, tmp_path: Path) -> None:
@@ -82,6 +85,15 @@ def test_a_failure_is_one_line_that_names_the_recording(hooter: Recognizer, tmp_
     result = run_job(Job(str(good), output=tmp_path / "file" / "a"), hooter)
     assert result.error is not None
     assert result.error.startswith(f"{good}: ")
+
+
+def test_a_fault_of_the_program_itself_costs_one_recording_only(hooter: Recognizer, tmp_path: Path) -> None:
+    def faulty(_: float) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    source = str(write_wav(tmp_path / "a.wav", hoots(2)))
+    result = attempt(Job(source), hooter, on_progress=faulty)
+    assert result.error == f"{source}: ZeroDivisionError: division by zero"
 
 
 def test_what_a_broken_recording_still_holds_is_written_and_the_damage_is_an_error(

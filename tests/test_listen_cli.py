@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import numpy as np
 import pytest
 
 from govor.audio import load_audio
+from govor.cli.listening_session import Saver
 from govor.manifest import read_manifest
 from govor.text import normalize
+from govor.transcript import Segment, Word
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 
 SOURCE = str(Path(__file__).resolve().parents[1] / "src")
@@ -214,6 +217,46 @@ def test_a_pipe_gets_growing_partials_then_the_final_and_a_folder_gets_the_sound
     assert "Traceback" not in listening.notes
 
 
+def test_sound_that_cannot_be_saved_costs_no_text_and_the_listening_goes_on(
+    virtual: VirtualMicrophone, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stick"
+    listening = Listening(virtual.environment, "--format", "jsonl", "--save", str(folder))
+    listening.wait_until(lambda: READY in listening.notes)
+    # As a memory stick that is pulled out and put back.
+    folder.rmdir()
+    assert "audio_filepath" not in say(virtual, listening, FIRST)
+    folder.mkdir()
+    saved = say(virtual, listening, SECOND)
+    assert listening.stop() == 1
+    assert str(folder) in listening.notes and "Traceback" not in listening.notes
+    assert [row.text for row in read_manifest(folder / "manifest.jsonl")][-1] == saved["text"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_full_disk_leaves_neither_half_a_recording_nor_half_a_line(tmp_path: Path) -> None:
+    import resource
+
+    saver = Saver(tmp_path, RATE)
+    saver.take(np.zeros(3 * RATE, np.float32))
+    segment = Segment(0.5, 1.0, "да", (Word("да", 0.5, 1.0, 1.0),), 1.0)
+    kept = saver.save(segment)
+    before = (tmp_path / "manifest.jsonl").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (1000, kept.stat().st_size):
+        # The sound does not fit; then it does, but the line that is added to a long manifest does not.
+        (tmp_path / "manifest.jsonl").write_bytes(before + b"\n" * (room - len(before)))
+        whole = (tmp_path / "manifest.jsonl").read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            with pytest.raises(OSError, match=r"listen-.*wav"):
+                saver.save(replace(segment, start=1.5, end=2.0))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert list(tmp_path.glob("*.wav")) == [kept]
+        assert (tmp_path / "manifest.jsonl").read_bytes() == whole
+
+
 def likeness(played: np.ndarray[Any, Any], kept: np.ndarray[Any, Any]) -> float:
     """Return the correlation at the offset where it is the greatest."""
     size = 1 << (len(played) + len(kept)).bit_length()
@@ -244,6 +287,18 @@ def test_ctrl_c_while_speaking_still_gives_the_last_text(virtual: VirtualMicroph
     if shown["event"] == "partial":
         assert last["end"] >= shown["words"][-1]["start"]
     assert listening.notes == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-Z")
+def test_a_process_that_stood_still_does_not_take_the_device_for_lost(virtual: VirtualMicrophone) -> None:
+    listening = Listening(virtual.environment, "--format", "jsonl", "--no-partials")
+    listening.wait_until(lambda: READY in listening.notes)
+    listening.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    listening.process.send_signal(signal.SIGCONT)
+    say(virtual, listening, FIRST)
+    assert listening.stop() == 0
+    assert GONE not in listening.notes
 
 
 def test_a_list_of_phrases_answers_with_its_phrase(virtual: VirtualMicrophone, tmp_path: Path) -> None:
@@ -345,6 +400,17 @@ def test_what_cannot_work_is_one_line_and_exit_code_1(
     assert listening.end() == 1
     (line,) = listening.notes.strip().splitlines()
     assert line.startswith("ошибка: ") and arguments[1] in line
+
+
+def test_a_folder_that_cannot_hold_the_sound_is_told_before_anything_is_said(
+    virtual: VirtualMicrophone, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"")
+    listening = Listening(virtual.environment, "--save", str(taken))
+    assert listening.end() == 1
+    (line,) = listening.notes.strip().splitlines()
+    assert line.startswith(f"ошибка: --save {taken}: ") and "назовите другую папку" in line
 
 
 def test_without_portaudio_one_line_names_the_package_to_install() -> None:

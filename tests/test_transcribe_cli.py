@@ -194,7 +194,7 @@ def test_what_the_system_refuses_is_told_by_its_reason(model: str, tmp_path: Pat
     (tmp_path / "out" / "a.txt" / "taken").mkdir(parents=True)
     assert run(["transcribe", recording, "-m", model, "-o", str(tmp_path / "out")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {recording}: ") and line.endswith("Is a directory")
+    assert line == f"error: {recording}: {tmp_path / 'out' / 'a.txt'}: Is a directory"
     assert "Errno" not in line
     if Path("/dev/full").exists():
         arguments = [sys.executable, "-m", "govor", "transcribe", recording, "-m", model]
@@ -203,7 +203,7 @@ def test_what_the_system_refuses_is_told_by_its_reason(model: str, tmp_path: Pat
         assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
 
 
-def test_a_folder_that_cannot_be_made_is_one_line_before_any_work(
+def test_a_folder_that_cannot_be_written_to_is_one_line_before_any_work(
     model: str, tmp_path: Path, capsys: Capture
 ) -> None:
     recordings = [write_wav(tmp_path / f"{name}.wav", hoots(1)) for name in "ab"]

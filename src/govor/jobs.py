@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def run_job(
             raw=job.raw,
         )
         if job.strict and found.problems:
-            raise AudioError(f"{job.source}: " + "; ".join(problem.message for problem in found.problems))
+            raise AudioError(f"{_name(job)}: " + "; ".join(problem.message for problem in found.problems))
         transcript = replace(found, audio_filepath=job.source)
         if job.finish_text:
             transcript = finish_transcript(transcript)
@@ -104,19 +105,43 @@ def run_job(
         _, note = recognizer.decoder(decoder)
         faults = [warning for warning in transcript.warnings if warning != note]
         if faults:
-            error = f"{job.source}: " + "; ".join(faults)
+            error = f"{_name(job)}: " + "; ".join(faults)
         write_outputs(job, transcript, written)
     except (GovorError, OSError) as failure:
         error = failure_line(job, failure)
     return JobResult(job, transcript, error, tuple(written), time.perf_counter() - started)
 
 
+def attempt(
+    job: Job,
+    recognizer: Recognizer,
+    decoder: str | Decoder = "auto",
+    on_progress: Callable[[float], None] | None = None,
+    data: bytes | None = None,
+) -> JobResult:
+    """Run a job so that even a fault of the program itself costs this one only."""
+    started = time.perf_counter()
+    try:
+        return run_job(job, recognizer, decoder, on_progress, data)
+    except Exception as error:
+        return failed(job, f"{type(error).__name__}: {error}", time.perf_counter() - started)
+
+
+def failed(job: Job, reason: str, seconds: float = 0.0) -> JobResult:
+    """Return the result of a job that gave nothing."""
+    reason = " ".join(reason.split())
+    return JobResult(job, None, reason if job.source in reason else f"{job.source}: {reason}", (), seconds)
+
+
 def failure_line(job: Job, failure: Exception) -> str:
     """Return one line that names the recording and says what went wrong with it."""
     text = system_error_text(failure) if isinstance(failure, OSError) else str(failure)
     line = " ".join(text.split())
-    name = tr("стандартный ввод", "standard input") if job.source == STDIN else job.source
-    return line if name in line else f"{name}: {line}"
+    return line if _name(job) in line else f"{_name(job)}: {line}"
+
+
+def _name(job: Job) -> str:
+    return tr("стандартный ввод", "standard input") if job.source == STDIN else job.source
 
 
 def write_outputs(job: Job, transcript: Transcript, written: list[Path]) -> None:
@@ -134,7 +159,14 @@ def finish_transcript(transcript: Transcript) -> Transcript:
     return replace(transcript, finished=finish(transcript.text))
 
 
+class _NamedBytes(io.BytesIO):
+    name: str
+
+
 def _source(job: Job, data: bytes | None) -> Source:
     if data is not None:
-        return data
+        # Messages name it as the user did.
+        named = _NamedBytes(data)
+        named.name = _name(job)
+        return named
     return sys.stdin.buffer if job.source == STDIN else job.source

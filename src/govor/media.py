@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from govor.errors import AudioError, GovorError, InputNotFoundError
 from govor.language import tr
 from govor.raw_audio import RAW_SUFFIXES, RawFormat, decode_raw
+from govor.wave_header import find_wave_fault
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -56,15 +57,11 @@ def decode(
             yield from ((samples, raw.sample_rate) for samples in decode_raw(file, raw, warnings))
             return
         file = _seekable_mp4(file, stack)
-        declared = _declared_riff_bytes(file)
-        container = _open_container(file, source, stack)
-        if declared is not None and declared[0] > declared[1]:
-            warnings.append(
-                tr(
-                    f"файл обрывается: в заголовке {declared[0]} байт, на деле {declared[1]}",
-                    f"truncated: the header promises {declared[0]} bytes, there are {declared[1]}",
-                )
-            )
+        # FFmpeg hides that a wav breaks off, and stops where the header says although there is more.
+        fault = find_wave_fault(file)
+        container = _open_container(file, source, stack, to_end=fault is not None and fault.ends_early)
+        if fault is not None:
+            warnings.append(fault.message)
         seconds = 0.0
         damage: list[str] = []
         for frame in _frames(container, damage):
@@ -177,13 +174,18 @@ def _seekable_mp4(file: BinaryIO, stack: ExitStack) -> BinaryIO:
     return copy
 
 
-def _open_container(file: BinaryIO, source: Source, stack: ExitStack) -> InputContainer:
+def _open_container(
+    file: BinaryIO, source: Source, stack: ExitStack, *, to_end: bool = False
+) -> InputContainer:
+    """Open what FFmpeg knows; `to_end` reads a wav to its end, whatever its header says of its length."""
     import av
 
     name = source_name(source)
     try:
         # No protocol: a playlist must not make us open other files or addresses.
         settings: dict[str, Any] = {"options": {"protocol_whitelist": "none"}}
+        if to_end:
+            settings["options"]["ignore_length"] = "1"
         if int(av.__version__.partition(".")[0]) < 19:
             # From 19 on it reads names that are no UTF-8 unasked, and knows no such word.
             settings["metadata_errors"] = "replace"
@@ -237,24 +239,6 @@ def _frames(container: InputContainer, damage: list[str]) -> Iterator[AudioFrame
             damage.append(str(error))
             continue
         yield from frames
-
-
-def _declared_riff_bytes(file: BinaryIO) -> tuple[int, int] | None:
-    """Return the size a RIFF header declares and the real one; FFmpeg hides that such a file breaks off."""
-    try:
-        if not file.seekable():
-            return None
-        start = file.tell()
-        head = file.read(12)
-        size = file.seek(0, io.SEEK_END) - start
-        file.seek(start)
-    except (OSError, AttributeError, ValueError):
-        return None
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return None
-    declared = int.from_bytes(head[4:8], "little") + 8
-    # Programs that write into a pipe cannot know the size and put a huge number there.
-    return (declared, size) if declared < 0x7FFF0000 else None
 
 
 def _declared_seconds(container: InputContainer) -> float:

@@ -6,10 +6,8 @@ import contextlib
 import os
 import queue
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ BLOCK_SECONDS = 0.032
 # A virtual device may take two seconds to wake up; a broken one never does.
 _WAKE_SECONDS = 6.0
 _LOST_SECONDS = 3.0
+_STEP_SECONDS = 0.5
 # A consumer that falls behind this far loses the oldest sound instead of all memory.
 _QUEUE_SECONDS = 60.0
 
@@ -186,9 +185,7 @@ class Microphone:
     def __enter__(self) -> Microphone:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Block]:
@@ -238,12 +235,16 @@ class Microphone:
         self._queue.put(Block(mono, lost))
 
     def _next(self, timeout: float) -> Block:
-        deadline = time.monotonic() + timeout
         overflowed = False
+        num_steps = round(timeout / _STEP_SECONDS)
         while True:
+            # Of a time when the whole process stood still (Ctrl-Z, a laptop asleep) only one step counts.
             try:
-                block = self._queue.get(timeout=max(deadline - time.monotonic(), 0.001))
+                block = self._queue.get(timeout=_STEP_SECONDS)
             except queue.Empty:
+                num_steps -= 1
+                if num_steps:
+                    continue
                 raise self._lost(tr(f"молчит {timeout:.0f} с", f"gave nothing for {timeout:.0f} s")) from None
             if block is None:
                 # Whoever reads again must not wait for what cannot come.

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from govor.errors import ConfigError
+from govor.language import tr
 from govor.subtitles import to_srt, to_vtt
 from govor.transcript import Transcript
 
@@ -42,6 +44,24 @@ def render_pieces(transcript: Transcript, format: str) -> Iterator[str]:
         yield render(transcript, format)
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder and try that files can be written there, before any work is done for it.
+
+    `option` is what the user named it by. Raises ConfigError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"{option} {folder}: писать туда нельзя ({error.strerror}); назовите другую папку",
+                f"{option} {folder}: cannot be written to ({error.strerror}); name another folder",
+            )
+        ) from error
+
+
 def write_whole(path: Path, text: Iterable[str]) -> None:
     r"""Write a file in UTF-8, never in part, even if the program is killed; makes its folder.
 
@@ -50,6 +70,14 @@ def write_whole(path: Path, text: Iterable[str]) -> None:
     Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_beside(path, text)
+    except OSError as error:
+        # Nobody asked for the file it was to become; and a full disk names no file at all.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write_beside(path: Path, text: Iterable[str]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Task, attempt, failed, lost
+from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Task, lost
 from govor.decoding import Decoder
 from govor.errors import GovorError, MissingExtraError, WorkerError
-from govor.jobs import Job, JobResult, write_outputs
+from govor.jobs import Job, JobResult, attempt, failed, write_outputs
 from govor.language import tr
 from govor.recognizer import Recognizer
 

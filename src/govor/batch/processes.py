@@ -13,9 +13,9 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Progress, Task, attempt, lost
+from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Progress, Task, lost
 from govor.errors import WorkerError
-from govor.jobs import Job, JobResult, Loader
+from govor.jobs import Job, JobResult, Loader, attempt
 from govor.language import tr
 
 _GOODBYE_SECONDS = 5.0

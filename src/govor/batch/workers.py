@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from govor.decoding import Decoder
-from govor.jobs import Job, JobResult, run_job
+from govor.jobs import Job, JobResult, failed
 from govor.language import tr
-from govor.recognizer import Recognizer
 
 MAX_ATTEMPTS = 2
 """A job whose worker died is tried so many times in all: the second death is taken for its own fault."""
@@ -67,27 +63,6 @@ class Task:
     job: Job
     data: bytes | None
     attempts: int = 0
-
-
-def attempt(
-    job: Job,
-    recognizer: Recognizer,
-    decoder: str | Decoder,
-    on_progress: Callable[[float], None] | None = None,
-    data: bytes | None = None,
-) -> JobResult:
-    """Run a job so that even a fault of the program itself costs this one only."""
-    started = time.perf_counter()
-    try:
-        return run_job(job, recognizer, decoder, on_progress, data)
-    except Exception as error:
-        return failed(job, f"{type(error).__name__}: {error}", time.perf_counter() - started)
-
-
-def failed(job: Job, reason: str, seconds: float = 0.0) -> JobResult:
-    """Return the result of a job that gave nothing."""
-    reason = " ".join(reason.split())
-    return JobResult(job, None, reason if job.source in reason else f"{job.source}: {reason}", (), seconds)
 
 
 def lost(job: Job, how: str) -> JobResult:

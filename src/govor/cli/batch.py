@@ -194,6 +194,7 @@ def run_watch(
         tr(f"жду записей в {watch}; конец: Ctrl-C", f"waiting for recordings in {watch}; Ctrl-C ends")
     )
     next_look = 0.0
+    begun: set[str] = set()
     with _ended(workers), _asked_to_stop() as stopping:
         while True:
             if stopping():
@@ -205,11 +206,13 @@ def run_watch(
                 next_look = now + _LOOK_SECONDS
                 for recording in watcher.look():
                     job = make_job(recording)
-                    if _is_fresh(job):
+                    # One seen to change is another recording, whatever age it brought from elsewhere.
+                    if job.source not in begun and _is_fresh(job):
                         tally.num_skipped += 1
                     else:
                         tally.begin_again(job)
                         workers.submit(job)
+                    begun.add(job.source)
             began = time.monotonic()
             for event in workers.events(_TICK_SECONDS):
                 if isinstance(event, JobResult):
@@ -226,8 +229,12 @@ def _is_fresh(job: Job) -> bool:
     """Tell whether the files of a job are there and not older than its recording."""
     if not job.is_done:
         return False
-    changed = Path(job.source).stat().st_mtime
-    return all(path.stat().st_mtime >= changed for path in job.output_paths)
+    try:
+        changed = Path(job.source).stat().st_mtime
+        return all(path.stat().st_mtime >= changed for path in job.output_paths)
+    except FileNotFoundError:
+        # Taken away just now: the job says so, if the recording is what is gone.
+        return False
 
 
 def _tell(event: object, terminal: Terminal, tally: Tally) -> None:

@@ -94,5 +94,6 @@ def listen(
             stream = recognizer.stream(decoder, partials=partials, endpoints=live_endpoints(pause))
         if note:
             screen.warn(note)
-        Listening(stream, screen, device, save, finish if format_text else None).run()
-    return ExitCode.FINE
+        listening = Listening(stream, screen, device, save, finish if format_text else None)
+        listening.run()
+    return ExitCode.SOME_FAILED if listening.num_unsaved else ExitCode.FINE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from govor.cli.listening_screen import ListeningScreen
-from govor.errors import DeviceError
+from govor.errors import DeviceError, system_error_text
 from govor.language import tr
 from govor.microphone import SILENCE_DB, Block, Microphone, level_db, refresh_devices
 
@@ -86,7 +86,9 @@ class Listening:
         save_to: Path | None,
         finish_text: Callable[[str], str] | None,
     ) -> None:
-        """`finish_text` makes a text pleasant to read. Raises OSError if `save_to` cannot be made."""
+        """`finish_text` makes a text pleasant to read. Raises ConfigError for a bad `save_to`."""
+        self.num_unsaved = 0
+        """Utterances whose sound could not be written; their texts were shown."""
         self._stream = stream
         self._screen = screen
         self._device = device
@@ -174,9 +176,26 @@ class Listening:
             if not isinstance(event, Final):
                 self._screen.show_partial(event)
                 continue
-            saved = None if self._saver is None else self._saver.save(event.segment)
+            saved = self._save(event.segment)
             finished = None if self._finish_text is None else self._finish_text(event.segment.text)
             self._screen.show_final(event.segment, finished, saved)
+
+    def _save(self, segment: Segment) -> Path | None:
+        """Write the sound of an utterance. A full disk must cost neither its text nor the listening."""
+        if self._saver is None:
+            return None
+        try:
+            return self._saver.save(segment)
+        except OSError as error:
+            self.num_unsaved += 1
+            reason = system_error_text(error)
+            self._screen.warn(
+                tr(
+                    f"звук фразы не сохранён ({reason}); освободите место или назовите в --save другую папку",
+                    f"the utterance was not saved ({reason}); free some space or name another --save folder",
+                )
+            )
+            return None
 
     def _wait_for_device(self, reason: str) -> Microphone:
         """Try again and again until there is a microphone."""
@@ -216,8 +235,10 @@ class Saver:
     """Keeps the sound of the last minute and writes utterances: a wav each, and a line of manifest.jsonl."""
 
     def __init__(self, folder: Path, sample_rate: int) -> None:
-        """Make `folder` if needed. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Make `folder` if needed. Raises ConfigError if it cannot be written to."""
+        from govor.outputs import make_folder
+
+        make_folder(folder, "--save")
         self._folder = folder
         self._rate = sample_rate
         self._blocks: list[Samples] = []
@@ -235,27 +256,38 @@ class Saver:
             self._start += len(self._blocks.pop(0))
 
     def save(self, segment: Segment) -> Path:
-        """Write an utterance with 0.4 s around it; when this returns, it is on the disk. Raises OSError."""
-        from govor.corpora.recordings import _write_wav
-        from govor.manifest import Utterance
+        """Write an utterance with 0.4 s around it; when this returns, it is on the disk.
 
+        Raises OSError; then nothing of it is there.
+        """
         first = max(round((segment.start - _MARGIN_SECONDS) * self._rate), self._saved_to, self._start)
         end = max(min(round((segment.end + _MARGIN_SECONDS) * self._rate), self._end), first)
         samples = np.concatenate(self._blocks)[first - self._start : end - self._start]
         self._saved_to = end
         self._number += 1
-        name = f"{self._session}-{self._number:03d}"
-        path = self._folder / f"{name}.wav"
+        path = self._folder / f"{self._session}-{self._number:03d}.wav"
+        manifest = self._folder / "manifest.jsonl"
+        try:
+            size = manifest.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        try:
+            self._write(path, manifest, samples, segment.text)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.truncate(manifest, size)
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        return path
+
+    def _write(self, path: Path, manifest: Path, samples: Samples, text: str) -> None:
+        from govor.corpora.recordings import _write_wav
+        from govor.manifest import Utterance
+
         _write_wav(path, samples, self._rate)
-        utterance = Utterance(
-            id=name,
-            duration=len(samples) / self._rate,
-            text=segment.text,
-            speaker="",
-            audio_filepath=path,
-        )
-        with (self._folder / "manifest.jsonl").open("a", encoding="utf-8", newline="\n") as stream:
+        duration = len(samples) / self._rate
+        utterance = Utterance(id=path.stem, duration=duration, text=text, speaker="", audio_filepath=path)
+        with manifest.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(utterance.to_json(self._folder) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        return path

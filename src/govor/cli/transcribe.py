@@ -186,7 +186,7 @@ def transcribe(
 def _run_here(
     loader: ModelLoader, jobs: list[Job], printer: TranscriptPrinter, terminal: Terminal, tally: Tally
 ) -> None:
-    from govor.jobs import run_job
+    from govor.jobs import attempt
 
     recognizer, decoder = loader()
     _, note = recognizer.decoder(decoder)
@@ -199,7 +199,7 @@ def _run_here(
                 tally.progress(job, seconds)
                 update()
 
-            result = run_job(job, recognizer, decoder, on_progress)
+            result = attempt(job, recognizer, decoder, on_progress)
             tally.result(result)
             update()
             printer.show(result)

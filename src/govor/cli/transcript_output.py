@@ -38,15 +38,9 @@ def check_formats(text: str) -> str:
 def check_destination(formats: Sequence[str], output_dir: Path | None, num_recordings: int) -> None:
     """Make the folder; raise ConfigError if that fails, or what was asked for cannot go into one stream."""
     if output_dir is not None:
-        try:
-            output_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                tr(
-                    f"--output-dir {output_dir}: папку не создать ({error.strerror})",
-                    f"--output-dir {output_dir}: the folder cannot be made ({error.strerror})",
-                )
-            ) from error
+        from govor.outputs import make_folder
+
+        make_folder(output_dir, "--output-dir")
         return
     if len(formats) > 1:
         raise ConfigError(
