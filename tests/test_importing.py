@@ -349,3 +349,76 @@ def test_a_line_that_is_no_csv_and_a_name_with_a_zero_byte_are_dropped(tmp_path:
     assert run(["prepare", "kaldi", str(folder), "--output", str(tmp_path / "k"), "-q"]) == 0
     assert len(manifest(tmp_path / "k")) == 3
     assert all("zero byte" in reason for reason in dropped(tmp_path / "k").values())
+
+
+def test_common_voice_reads_its_held_out_parts_whatever_the_index(tmp_path: Path) -> None:
+    folder = fixtures.common_voice(tmp_path)
+    out = tmp_path / "out"
+    assert run(["prepare", "common-voice", str(folder), "--index", "train", "--output", str(out), "-q"]) == 0
+    assert [len(manifest(out, part)) for part in ("train", "dev", "test")] == [3, 1, 1]
+    assert not dropped(out)
+
+
+def test_a_tab_within_a_text_loses_no_half_of_it_silently(tmp_path: Path) -> None:
+    folder = fixtures.common_voice(tmp_path)
+    table = folder / "validated.tsv"
+    table.write_text(table.read_text("utf-8").replace("Включи свет", "Включи\tсвет", 1), "utf-8")
+    out = tmp_path / "out"
+    assert run(["prepare", "common-voice", str(folder), "--output", str(out), "--trust", "-q"]) == 0
+    assert dropped(out)["validated.tsv:3"] == "14 columns, the heading has 13"
+    table.write_text(table.read_text("utf-8"), "utf-16")
+    assert run(["prepare", "common-voice", str(folder), "--output", str(out), "--trust", "-q"]) == 1
+
+
+def test_kaldi_takes_tabs_for_spaces_and_loses_no_line_silently(tmp_path: Path) -> None:
+    for name in "abc":
+        fixtures.write_audio(tmp_path / f"{name}.wav", fixtures.sound(0, 2.0))
+    (tmp_path / "wav.scp").write_bytes(b"\xef\xbb\xbfa\ta.wav\r\nb  b.wav\r\nb c.wav\r\nc c.wav\r\n")
+    (tmp_path / "text").write_text("a\tда или нет\nb нет\n", encoding="utf-8")
+    out = tmp_path / "out"
+    assert run(["prepare", "kaldi", str(tmp_path), "--output", str(out), "-q"]) == 0
+    paths = {row.id: row.audio_filepath for row in manifest(out)}
+    assert {name: path.name for name, path in paths.items() if path} == {"a": "a.wav", "b": "b.wav"}
+    assert manifest(out)[0].text == "да или нет"
+    assert dropped(out) == {"wav.scp:3": "b again; its first line was taken", "c": "no line in text"}
+
+
+def test_a_folder_tells_of_texts_and_folders_that_it_did_not_read(tmp_path: Path) -> None:
+    corpus, elsewhere = tmp_path / "mine", tmp_path / "elsewhere"
+    fixtures.write_audio(corpus / "Anna" / "a.WAV.wav", fixtures.sound(1, 2.0)).rename(
+        corpus / "Anna" / "a.WAV"
+    )
+    (corpus / "Anna" / "a.TXT").write_text("да", "cp1251")
+    (corpus / "Anna" / "lost.txt").write_text("нет", "utf-8")
+    elsewhere.mkdir()
+    (corpus / "Vera").symlink_to(elsewhere)
+    out = tmp_path / "out"
+    assert run(["prepare", "folder", str(corpus), "--output", str(out), "-q"]) == 0
+    assert [(row.id, row.text, row.speaker) for row in manifest(out)] == [("Anna/a", "да", "Anna")]
+    reasons = dropped(out)
+    assert "no recording of this name" in reasons["Anna/lost.txt"]
+    assert "a link to a folder" in reasons["Vera"]
+    assert len(reasons) == 2
+
+
+def test_open_stt_takes_absolute_paths_and_tells_what_is_wrong_with_a_text(tmp_path: Path) -> None:
+    lines = []
+    for name, text in (("right", "да".encode()), ("cp1251", "да".encode("cp1251")), ("empty", b" \n")):
+        path = fixtures.write_audio(tmp_path / "elsewhere" / f"{name}.wav", fixtures.sound(0, 1.0))
+        path.with_suffix(".txt").write_bytes(text)
+        lines.append(f"{path},{path.with_suffix('.txt')},1.0")
+    (tmp_path / "stt").mkdir()
+    table = tmp_path / "stt" / "all.csv"
+    table.write_text("\n".join(lines), encoding="utf-8-sig")
+    out = tmp_path / "out"
+    assert run(["prepare", "open-stt", str(table), "--output", str(out), "-q"]) == 0
+    assert [row.text for row in manifest(out)] == ["да"]
+    assert set(dropped(out).values()) == {"the text is not UTF-8; convert it", "an empty text"}
+
+
+def test_a_corpus_of_which_nothing_is_left_ends_with_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixtures.write_audio(tmp_path / "mine" / "a.wav", fixtures.sound(0, 1.0))
+    assert run(["prepare", "folder", str(tmp_path / "mine"), "--output", str(tmp_path / "out"), "-q"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: not one usable utterance")

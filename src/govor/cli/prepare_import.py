@@ -196,7 +196,17 @@ def _import(corpus: Corpus, output: Path, seed: int, trust: bool, letters: str, 
     show_dropped(output, done.num_dropped, terminal)
     _tell(done, output, corpus.own_parts, terminal)
     # What is left out of a corpus of others is no failure; nothing left of it is.
-    return ExitCode.FINE if done.num_utterances else ExitCode.SOME_FAILED
+    if done.num_utterances:
+        return ExitCode.FINE
+    terminal.fail(
+        tr(
+            f"ни одной годной фразы; почему — {output / 'dropped.jsonl'}",
+            f"not one usable utterance; {output / 'dropped.jsonl'} says why",
+        )
+        if done.num_dropped
+        else tr("в корпусе нет ни одной строки", "the corpus has not one row")
+    )
+    return ExitCode.SOME_FAILED
 
 
 def _tell(done: Imported, output: Path, own_parts: bool, terminal: Terminal) -> None:
