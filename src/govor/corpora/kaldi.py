@@ -57,6 +57,7 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
         name, text = _split(line)
         without_text.pop(name, None)
         recording, start, duration = name, None, _number(durations.get(name, ""))
+        channel = None
         if segments:
             span = segments.get(name, "").split()
             times = [_number(cell) for cell in span[1:3]]
@@ -64,6 +65,7 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                 yield Dropped(name, _no_span(" ".join(span)))
                 continue
             recording, start, duration = span[0], times[0], times[1] - times[0]
+            channel = int(span[3]) if len(span) > 3 and span[3].isdecimal() else None
         source = recordings.get(recording)
         if source and (own := _OWN_PIPE.fullmatch(source)):
             source = own[1].replace("'\\''", "'")
@@ -87,6 +89,7 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                 speaker=speakers.get(name, ""),
                 duration=duration,
                 start=start,
+                channel=channel,
             )
     for name in without_text:
         yield Dropped(name, tr("нет строки в text", "no line in text"))
