@@ -129,3 +129,24 @@ def test_lhotse_texts_get_the_channel_they_were_said_in_and_no_sound_that_lhotse
         clip = load_audio(row.audio_filepath or "", 16000).samples
         np.testing.assert_allclose(clip, heard / 32768, atol=1e-4)
     assert "changed when it is read (Speed)" in dropped(out)["c0_sp1.1"]
+
+
+@pytest.mark.parametrize("letters", ["", "АБВ", "аа", "а б"])
+def test_letters_that_are_no_alphabet_are_one_line(
+    letters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixtures.write_audio(tmp_path / "mine" / "a.wav", fixtures.sound(0, 1.0))
+    (tmp_path / "mine" / "a.txt").write_text("да", encoding="utf-8")
+    command = ["prepare", "folder", str(tmp_path / "mine"), "--output", str(tmp_path / "out")]
+    assert run([*command, "--letters", letters]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "distinct lower case letters" in line
+
+
+def test_a_corpus_too_small_to_choose_a_model_by_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixtures.write_audio(tmp_path / "mine" / "a.wav", fixtures.sound(0, 1.0))
+    (tmp_path / "mine" / "a.txt").write_text("да", encoding="utf-8")
+    assert run(["prepare", "folder", str(tmp_path / "mine"), "--output", str(tmp_path / "out")]) == 0
+    assert "dev.jsonl, by which a model is chosen, is empty" in capsys.readouterr().err

@@ -71,6 +71,9 @@ def _rows_of_cut(cut: dict[str, Any], name: str, folder: Path) -> Iterator[Row |
         )
         yield Dropped(name, reason)
         return
+    if not isinstance(cut.get("recording"), dict):
+        yield Dropped(name, tr("нет recording: звука у строки нет", "no recording: the line has no sound"))
+        return
     if not 0 < float(cut["duration"]) < _LONGEST_SECONDS:
         raise ValueError(f"duration {cut['duration']}")
     supervisions = cut.get("supervisions") or []
@@ -152,5 +155,6 @@ def _channel(channels: list[int], said: int | list[int]) -> int | None:
 
 
 def _malformed(error: Exception) -> str:
-    found = f"{type(error).__name__}: {error}"
+    kind = tr("нет ключа", "no key") if isinstance(error, KeyError) else type(error).__name__
+    found = f"{kind}: {error}"
     return tr(f"строка не как у lhotse ({found})", f"the line is not as lhotse writes it ({found})")
