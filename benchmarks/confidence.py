@@ -1,6 +1,6 @@
 """Draw how often words of each confidence are right: the reliability plot of the documentation.
 
-    python benchmarks/confidence.py data/dev.jsonl [--model m.onnx] --output docs/reliability.svg
+    python benchmarks/confidence.py data/dev.jsonl [--model m.onnx] --output docs/images/reliability.svg
 
 Confidences are cross-validated by speaker: no word is judged by a model that was fitted to its speaker.
 """

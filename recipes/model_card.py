@@ -17,7 +17,7 @@ TITLES = {
     "dev": ("dev: 501 фраза, выбор модели", "dev: 501 utterances, used to choose"),
     "test_unseen_speaker": ("незнакомые голоса", "unseen speakers"),
     "test_unseen_text": ("незнакомые предложения", "unseen sentences"),
-    "shared_audio": ("три записи вне корпуса признаков", "three recordings from audio"),
+    "shared_audio": ("три записи вне корпуса признаков", "three recordings from elsewhere"),
 }
 
 

@@ -28,7 +28,12 @@ NOT_RUN = {
 }
 # What is run once for all pages: the start from a clone, by a test of its own.
 START = (r"git clone (АДРЕС_ЭТОГО_РЕПОЗИТОРИЯ|ADDRESS_OF_THIS_REPOSITORY) govor && cd govor", r"make demo")
-START += (r"source \.venv/bin/activate", r"pipx? install .*", r"govor --install-completion")
+START += (
+    r"python3 -m venv \.venv",
+    r"source \.venv/bin/activate",
+    r"pipx? install .*",
+    r"govor --install-completion",
+)
 # Regular expression, replacement: what must be smaller or nearer here.
 CHANGES = (
     # A network of a thousand weights and one epoch instead of hours; it cannot begin with the shipped one,

@@ -126,3 +126,16 @@ def test_a_path_with_a_quote_reaches_ffmpeg_whole(tmp_path: Path) -> None:
         pytest.skip("no ffmpeg")
     assert done.stdout[:4] == b"RIFF"
     np.testing.assert_array_equal(np.frombuffer(done.stdout[-32000:], "<i2"), fixtures.sound(0, 1.0))
+
+
+def test_names_that_would_be_one_are_told_and_a_text_is_a_line(tmp_path: Path) -> None:
+    sound = fixtures.write_audio(tmp_path / "a.wav", fixtures.sound(0, 2.0))
+    rows = [("x 1", "да\nнет"), ("x_1", "нет"), ("x 1", "или")]
+    write_manifest(tmp_path / "m.jsonl", [Utterance(name, 2.0, text, "anna", sound) for name, text in rows])
+    made = {to: export_corpus(tmp_path / "m.jsonl", to, tmp_path / to) for to in ("nemo", "lhotse", "kaldi")}
+    assert {to: [drop.id for drop in one.dropped] for to, one in made.items()} == {
+        "nemo": [],
+        "lhotse": ["x 1"],
+        "kaldi": ["x_1", "x 1"],
+    }
+    assert (tmp_path / "kaldi" / "text").read_text("utf-8") == "anna-x_1 да нет\n"

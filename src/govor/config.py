@@ -202,6 +202,23 @@ class AdaptationConfig(_Frozen):
     seed: int = 1
 
 
+def check_letters(letters: str) -> str:
+    """Return the letters of a language as they are. Raises ValueError unless they can be an alphabet."""
+    # An apostrophe is a letter to Ukrainian, Belarusian and others.
+    strange = [one for one in letters if not (one.isalpha() and one == one.lower()) and one not in "'’ʼ"]
+    twice = [one for one in sorted(set(letters)) if letters.count(one) > 1]
+    composed = unicodedata.normalize("NFC", letters) == letters
+    if not letters or strange or twice or not composed:
+        shown = " ".join([*strange, *twice]) or repr(letters)
+        raise ValueError(
+            tr(
+                f"letters: нужны разные строчные буквы одной строкой, без пробелов; мешает: {shown}",
+                f"letters: must be distinct lower case letters in one string, no spaces; wrong: {shown}",
+            )
+        )
+    return letters
+
+
 class Config(_Frozen):
     """Everything that defines a model and its training; saved in every checkpoint."""
 
@@ -215,21 +232,7 @@ class Config(_Frozen):
     @field_validator("letters")
     @classmethod
     def _are_letters(cls, letters: str | None) -> str | None:
-        if letters is None:
-            return None
-        # An apostrophe is a letter to Ukrainian, Belarusian and others.
-        strange = [one for one in letters if not (one.isalpha() and one == one.lower()) and one not in "'’ʼ"]
-        twice = [one for one in sorted(set(letters)) if letters.count(one) > 1]
-        composed = unicodedata.normalize("NFC", letters) == letters
-        if not letters or strange or twice or not composed:
-            shown = " ".join([*strange, *twice]) or letters
-            raise ValueError(
-                tr(
-                    f"letters: нужны разные строчные буквы одной строкой, без пробелов; мешает: {shown}",
-                    f"letters: must be distinct lower case letters in one string, no spaces; wrong: {shown}",
-                )
-            )
-        return letters
+        return None if letters is None else check_letters(letters)
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -10,6 +10,7 @@ import typer
 
 from govor import __version__
 from govor.cli.console import ExitCode, Terminal, limit_threads
+from govor.cli.usage_errors import in_users_language, translate_help
 from govor.errors import GovorError, system_error_text
 from govor.language import speaks_russian, tr
 
@@ -106,13 +107,14 @@ def _show_usage_error(error: Any, terminal: Terminal) -> None:
         return
     context = getattr(error, "ctx", None)
     hint = f" ({tr('справка', 'help')}: {context.command_path} --help)" if context is not None else ""
-    terminal.fail(message + hint)
+    terminal.fail(in_users_language(message) + hint)
 
 
 def _speak_russian() -> None:
-    """Translate the headings that typer itself prints."""
+    """Translate the headings and the options that typer itself prints."""
     from typer import rich_utils
 
+    translate_help(rich_utils)
     for name, text in {
         "ARGUMENTS_PANEL_TITLE": "Аргументы",
         "OPTIONS_PANEL_TITLE": "Параметры",

@@ -17,7 +17,7 @@ from govor.manifest import BadLine, Utterance, read_manifest
 
 app = typer.Typer(
     no_args_is_help=True,
-    help=tr("Посмотреть, что в корпусе.", "Look at what is in a corpus."),
+    help=tr("Проверить корпус, записать его для других программ.", "Check a corpus, write it for others."),
 )
 
 app.command("export", help=corpus_export.HELP)(corpus_export.export)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from govor.cli.console import ExitCode, Terminal, check_writable
-from govor.cli.options import Quiet, example
+from govor.cli.options import Quiet, example, letters_of_a_language
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.text import RUSSIAN_LETTERS
@@ -71,6 +71,7 @@ def build(
         str,
         typer.Option(
             show_default=False,
+            callback=letters_of_a_language,
             help=tr("Буквы другого языка одной строкой.", "Letters of another language in one string."),
         ),
     ] = RUSSIAN_LETTERS,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from govor.language import tr
+from govor.text import RUSSIAN_LETTERS
 
 Quiet = Annotated[
     bool,
@@ -141,6 +142,19 @@ FormatText = Annotated[
         ),
     ),
 ]
+
+
+def letters_of_a_language(letters: str) -> str:
+    """Return the letters as they are. Raises BadParameter unless they can be an alphabet."""
+    if letters != RUSSIAN_LETTERS:
+        # Pydantic takes long to import, and hardly anybody asks for other letters.
+        from govor.config import check_letters
+
+        try:
+            check_letters(letters)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return letters
 
 
 def example(russian: str, english: str, *commands: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.dropped_rows import show_dropped
-from govor.cli.options import Quiet, example
+from govor.cli.options import Quiet, example, letters_of_a_language
 from govor.language import tr
 from govor.text import RUSSIAN_LETTERS
 
@@ -37,6 +37,7 @@ Letters = Annotated[
     str,
     typer.Option(
         show_default=False,
+        callback=letters_of_a_language,
         help=tr(
             "Буквы другого языка одной строкой; без него русские.",
             "Letters of another language in one string; Russian ones by default.",
@@ -196,7 +197,17 @@ def _import(corpus: Corpus, output: Path, seed: int, trust: bool, letters: str, 
     show_dropped(output, done.num_dropped, terminal)
     _tell(done, output, corpus.own_parts, terminal)
     # What is left out of a corpus of others is no failure; nothing left of it is.
-    return ExitCode.FINE if done.num_utterances else ExitCode.SOME_FAILED
+    if done.num_utterances:
+        return ExitCode.FINE
+    terminal.fail(
+        tr(
+            f"ни одной годной фразы; почему — {output / 'dropped.jsonl'}",
+            f"not one usable utterance; {output / 'dropped.jsonl'} says why",
+        )
+        if done.num_dropped
+        else tr("в корпусе нет ни одной строки", "the corpus has not one row")
+    )
+    return ExitCode.SOME_FAILED
 
 
 def _tell(done: Imported, output: Path, own_parts: bool, terminal: Terminal) -> None:
@@ -219,6 +230,15 @@ def _tell(done: Imported, output: Path, own_parts: bool, terminal: Terminal) -> 
     for name, (count, seconds) in done.parts.items():
         minutes = tr(f", минут {seconds / 60:.1f}", f", {seconds / 60:.1f} min")
         terminal.say(f"{output / name}.jsonl: {count}{minutes}")
+    if done.num_utterances and not done.parts["dev"][0]:
+        terminal.warn(
+            tr(
+                f"{output / 'dev.jsonl'} пуст, а по нему выбирают модель: записей мало; "
+                "добавьте их или попробуйте другое --seed",
+                f"{output / 'dev.jsonl'}, by which a model is chosen, is empty: there are few recordings; "
+                "add some or try another --seed",
+            )
+        )
     if not done.num_speakers and done.num_utterances and not own_parts:
         terminal.warn(
             tr(

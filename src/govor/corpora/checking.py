@@ -16,6 +16,8 @@ _MOST_LETTERS_A_SECOND = 40.0
 
 def check_text(raw: str, letters: str = RUSSIAN_LETTERS) -> str:
     """Return the normalised text. Raises ManifestError if normalising would change what was said."""
+    if not raw.strip():
+        raise ManifestError(tr("пустой текст", "an empty text"))
     if not is_speakable(raw, letters):
         raise ManifestError(
             tr(

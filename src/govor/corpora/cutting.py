@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.audio import Samples, read_blocks
+from govor.audio import Samples, read_channels
 from govor.corpora.dropped import Dropped
-from govor.errors import GovorError
+from govor.errors import AudioError, GovorError
 from govor.language import tr
 
 CLIP_RATE = 16000
@@ -38,16 +38,19 @@ class Clip:
     duration: float
 
 
-def cut(recording: Path, spans: Sequence[Span], folder: Path) -> Iterator[Clip | Dropped]:
+def cut(
+    recording: Path, spans: Sequence[Span], folder: Path, channel: int | None = None
+) -> Iterator[Clip | Dropped]:
     """Write each span of a recording to ``folder/ID.wav`` at 16 kHz and yield what became of it, in order.
 
+    Of one channel, counted from 0, or the mean of all.
     Memory holds what lies between the earliest span that is not written yet and the place that was read to.
     """
     order = sorted(range(len(spans)), key=lambda i: spans[i].start)
     results: dict[int, Clip | Dropped] = {}
     following = 0
     try:
-        for i, samples in _pieces(recording, [spans[i] for i in order]):
+        for i, samples in _pieces(recording, channel, [spans[i] for i in order]):
             results[order[i]] = _written(spans[order[i]], samples, folder)
             while following in results:
                 yield results.pop(following)
@@ -60,13 +63,20 @@ def cut(recording: Path, spans: Sequence[Span], folder: Path) -> Iterator[Clip |
         yield results[i]
 
 
-def _pieces(recording: Path, spans: Sequence[Span]) -> Iterator[tuple[int, Samples]]:
+def _pieces(recording: Path, channel: int | None, spans: Sequence[Span]) -> Iterator[tuple[int, Samples]]:
     """Yield the samples of spans that are sorted by their starts; those past the end come short."""
     kept = np.zeros(0, np.float32)
     first = 0  # number of the sample that `kept` begins with
     i = 0
-    for block in read_blocks(recording, CLIP_RATE):
-        kept = np.concatenate((kept, block))
+    for channels in read_channels(recording, CLIP_RATE, split=channel is not None):
+        if channel is not None and channel >= len(channels):
+            raise AudioError(
+                tr(
+                    f"нет канала {channel}, каналов {len(channels)}",
+                    f"no channel {channel}, there are {len(channels)}",
+                )
+            )
+        kept = np.concatenate((kept, channels[channel or 0]))
         while i < len(spans) and _end(spans[i]) <= first + len(kept):
             yield i, kept[_start(spans[i]) - first : _end(spans[i]) - first]
             i += 1

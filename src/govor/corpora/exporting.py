@@ -44,16 +44,22 @@ def export_corpus(
     manifest.
     """
     dropped: list[Dropped] = []
-    rows = _measured(manifest, dropped, on_progress)
+    # Of two utterances of one name lhotse keeps one, and Kaldi gives both the text of either.
+    names = {"nemo": None, "lhotse": lambda utterance: utterance.id, "kaldi": _kaldi_name}
+    rows = _measured(manifest, dropped, on_progress, names[layout])
     writers = {"nemo": _write_nemo, "lhotse": _write_lhotse, "kaldi": _write_kaldi}
     files, count = writers[layout](rows, output)
     return Exported(files, count, dropped)
 
 
 def _measured(
-    manifest: Path, dropped: list[Dropped], on_progress: Callable[[int], None]
+    manifest: Path,
+    dropped: list[Dropped],
+    on_progress: Callable[[int], None],
+    name_of: Callable[[Utterance], str] | None,
 ) -> Iterator[tuple[Utterance, Path, Length]]:
     bad_lines: list[BadLine] = []
+    seen: set[int] = set()
     done = 0
     for utterance in read_manifest(manifest, bad_lines):
         done += 1
@@ -72,6 +78,12 @@ def _measured(
         except GovorError as error:
             dropped.append(Dropped(utterance.id, str(error)))
             continue
+        if name_of is not None:
+            key = hash(name_of(utterance))
+            if key in seen:
+                dropped.append(Dropped(utterance.id, tr("повтор id", "duplicate id")))
+                continue
+            seen.add(key)
         yield utterance, path, length
     dropped += [Dropped(line.place, line.reason) for line in bad_lines]
 
@@ -153,9 +165,9 @@ def _write_kaldi(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
     found: list[tuple[str, str, str, str, float]] = []
     for utterance, path, length in rows:
         speaker = _word(utterance.speaker or utterance.id)
-        # Kaldi wants utterances sorted by speaker too, so that every name begins with its speaker's.
-        name = speaker if not utterance.speaker else f"{speaker}-{_word(utterance.id)}"
-        found.append((name, speaker, _kaldi_source(path), utterance.text, length.duration))
+        # A line is an utterance there, so no text may have two.
+        text = " ".join(utterance.text.split())
+        found.append((_kaldi_name(utterance), speaker, _kaldi_source(path), text, length.duration))
     # In the order of bytes, as LC_ALL=C sort has it.
     found.sort(key=lambda row: row[0].encode())
     names = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2dur")
@@ -170,6 +182,12 @@ def _write_kaldi(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
         for speaker in sorted(spoken, key=str.encode):
             files["spk2utt"].write(f"{speaker} {' '.join(spoken[speaker])}\n")
     return tuple(output / name for name in names), len(found)
+
+
+def _kaldi_name(utterance: Utterance) -> str:
+    # Kaldi wants utterances sorted by speaker too, so that every name begins with its speaker's.
+    own = _word(utterance.id)
+    return f"{_word(utterance.speaker)}-{own}" if utterance.speaker else own
 
 
 def _word(name: str) -> str:

@@ -26,7 +26,8 @@ def read_folder(corpus: Path, speakers: bool = True) -> Corpus:
 
     With `speakers` the innermost folder under `corpus` that is not called ``wav``, ``audio`` and the like is
     the speaker's name. Recordings right in `corpus` have no speaker. Texts may be in any Russian encoding.
-    Raises InputNotFoundError if there is no recording.
+    Texts without a recording and links to folders, which are not followed, are told of. Raises
+    InputNotFoundError if there is no recording.
     """
     if not corpus.is_dir():
         raise InputNotFoundError(tr(f"нет папки {corpus}", f"no folder {corpus}"))
@@ -50,13 +51,22 @@ def _recordings(corpus: Path) -> Iterator[Path]:
 
 
 def _rows(corpus: Path, speakers: bool) -> Iterator[Row | Dropped]:
+    used: set[int] = set()
     for path in _recordings(corpus):
         name = path.relative_to(corpus)
-        text = _text_of(path)
-        if text is None:
+        place = _text_of(path)
+        if place is None:
             reason = tr(
                 f"нет текста: положите рядом {path.stem}.txt", f"no text: put {path.stem}.txt beside it"
             )
+            yield Dropped(name.as_posix(), reason)
+            continue
+        used.add(hash(place))
+        try:
+            with place.open("rb") as stream:
+                text = decode_text(stream.read(_LONGEST_TEXT)).strip()
+        except OSError as error:
+            reason = tr(f"текст не читается: {error.strerror}", f"unreadable text: {error.strerror}")
             yield Dropped(name.as_posix(), reason)
             continue
         people = [part for part in name.parts[:-1] if part.lower() not in _KINDS]
@@ -66,6 +76,28 @@ def _rows(corpus: Path, speakers: bool) -> Iterator[Row | Dropped]:
             text=text,
             speaker=people[-1] if speakers and people else "",
         )
+    yield from _left_over(corpus, used)
+
+
+def _left_over(corpus: Path, used: set[int]) -> Iterator[Dropped]:
+    """Tell what somebody put there to be read and was not: texts of no recording, folders."""
+    closed: list[OSError] = []
+    for root, folders, names in os.walk(corpus, onerror=closed.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(root) / name for name in folders):
+            if path.is_symlink():
+                reason = tr(
+                    "ссылка на папку, по ней не хожу; назовите саму папку",
+                    "a link to a folder is not followed; name the folder itself",
+                )
+                yield Dropped(path.relative_to(corpus).as_posix(), reason)
+        for path in (Path(root) / name for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() == ".txt" and hash(path) not in used:
+                kinds = ", ".join(sorted(suffix[1:] for suffix in _SUFFIXES))
+                reason = tr(f"нет записи с этим именем ({kinds})", f"no recording of this name ({kinds})")
+                yield Dropped(path.relative_to(corpus).as_posix(), reason)
+    for error in closed:
+        yield Dropped(str(error.filename), tr("папка не читается", "the folder cannot be read"))
 
 
 def _is_only(path: Path) -> bool:
@@ -73,11 +105,7 @@ def _is_only(path: Path) -> bool:
     return not any(path.with_suffix(suffix).exists() for suffix in _SUFFIXES if suffix != path.suffix)
 
 
-def _text_of(path: Path) -> str | None:
-    places = [path.with_suffix(".txt"), path.with_name(path.name + ".txt")]
+def _text_of(path: Path) -> Path | None:
+    places = [path.with_suffix(".txt"), path.with_suffix(".TXT"), path.with_name(path.name + ".txt")]
     places += [path.parent.parent / name / f"{path.stem}.txt" for name in _TEXT_FOLDERS]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        return None
-    with found.open("rb") as stream:
-        return decode_text(stream.read(_LONGEST_TEXT)).strip()
+    return next((place for place in places if place.is_file()), None)

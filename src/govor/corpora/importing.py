@@ -40,6 +40,8 @@ class Row:
     """Seconds as the corpus says, if it does."""
     start: float | None = None
     """Seconds into the recording, if the utterance is a piece of it; then `duration` is set."""
+    channel: int | None = None
+    """Which channel it is said in, from 0, if not in all; only of pieces."""
     part: str = ""
     """``train``, ``dev`` or ``test`` if the corpus has parts of its own."""
     about: Readme = field(default_factory=Readme)
@@ -123,8 +125,8 @@ def _checked(
     corpus: Corpus, output: Path, trust: bool, seen: set[int], letters: str
 ) -> Iterator[Dropped | tuple[Row, Utterance]]:
     """Check row after row; neighbours that are pieces of one recording are cut out of it in one reading."""
-    for recording, group in groupby(corpus.rows, _piece_of):
-        if recording is None:
+    for source, group in groupby(corpus.rows, _piece_of):
+        if source is None:
             for row in group:
                 if isinstance(row, Dropped):
                     yield row
@@ -145,11 +147,11 @@ def _checked(
                 pieces.append((row, text))
             except GovorError as error:
                 yield Dropped(row.id, str(error))
-        yield from _cut_pieces(recording, pieces, output / CLIPS)
+        yield from _cut_pieces(*source, pieces, output / CLIPS)
 
 
-def _piece_of(row: Row | Dropped) -> Path | None:
-    return row.audio if isinstance(row, Row) and row.start is not None else None
+def _piece_of(row: Row | Dropped) -> tuple[Path, int | None] | None:
+    return (row.audio, row.channel) if isinstance(row, Row) and row.start is not None else None
 
 
 def _check_new(row: Row, seen: set[int]) -> None:
@@ -172,7 +174,7 @@ def _whole(row: Row, trust: bool, letters: str) -> Utterance:
 
 
 def _cut_pieces(
-    recording: Path, pieces: list[tuple[Row, str]], folder: Path
+    recording: Path, channel: int | None, pieces: list[tuple[Row, str]], folder: Path
 ) -> Iterator[Dropped | tuple[Row, Utterance]]:
     try:
         check_recording(recording)
@@ -181,7 +183,7 @@ def _cut_pieces(
             yield Dropped(row.id, f"{recording}: {error}")
         return
     spans = [Span(row.id, row.start or 0.0, row.duration or 0.0) for row, _ in pieces]
-    for (row, text), made in zip(pieces, cut(recording, spans, folder), strict=True):
+    for (row, text), made in zip(pieces, cut(recording, spans, folder, channel), strict=True):
         if isinstance(made, Dropped):
             yield made
         else:

@@ -22,7 +22,8 @@ def read_kaldi(corpus: Path) -> Corpus:
     Pipes in ``wav.scp`` are programs; they are not run, and their utterances are dropped, but for those that
     Govor itself writes around a file. Relative paths
     count from the folder that Kaldi was started in, so the directory, the ones above it and the
-    current one are tried. Raises InputNotFoundError without ``wav.scp`` or ``text``.
+    current one are tried. What has no line in ``text``, and every line but the first of a name, is told of.
+    Raises InputNotFoundError without ``wav.scp`` or ``text``.
     """
     for name in ("wav.scp", "text"):
         if not _file(corpus, name).is_file():
@@ -47,13 +48,16 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
     segments = _table(_file(corpus, "segments"), dropped)
     yield from dropped
     durations = {} if segments else _table(_file(corpus, "utt2dur"), [])
+    without_text = dict.fromkeys(segments or recordings)
     for item in read_lines(_file(corpus, "text")):
         if isinstance(item, Dropped):
             yield item
             continue
         _, line = item
-        name, _, text = line.strip().partition(" ")
+        name, text = _split(line)
+        without_text.pop(name, None)
         recording, start, duration = name, None, _number(durations.get(name, ""))
+        channel = None
         if segments:
             span = segments.get(name, "").split()
             times = [_number(cell) for cell in span[1:3]]
@@ -61,6 +65,7 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                 yield Dropped(name, _no_span(" ".join(span)))
                 continue
             recording, start, duration = span[0], times[0], times[1] - times[0]
+            channel = int(span[3]) if len(span) > 3 and span[3].isdecimal() else None
         source = recordings.get(recording)
         if source and (own := _OWN_PIPE.fullmatch(source)):
             source = own[1].replace("'\\''", "'")
@@ -84,7 +89,10 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                 speaker=speakers.get(name, ""),
                 duration=duration,
                 start=start,
+                channel=channel,
             )
+    for name in without_text:
+        yield Dropped(name, tr("нет строки в text", "no line in text"))
 
 
 def _no_span(found: str) -> str:
@@ -105,12 +113,21 @@ def _table(path: Path, dropped: list[Dropped]) -> dict[str, str]:
             dropped.append(item)
             continue
         place, line = item
-        name, _, rest = line.strip().partition(" ")
-        if not rest.strip():
+        name, rest = _split(line)
+        if not rest:
             dropped.append(Dropped(place, tr("в строке одно слово", "the line has one word only")))
-            continue
-        found[name] = rest.strip()
+        elif name in found:
+            reason = tr(f"повтор {name}; взята первая строка", f"{name} again; its first line was taken")
+            dropped.append(Dropped(place, reason))
+        else:
+            found[name] = rest
     return found
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return the first word of a line and the rest; Kaldi takes tabs for spaces."""
+    name, *rest = line.split(maxsplit=1)
+    return name, rest[0].strip() if rest else ""
 
 
 def _number(cell: str) -> float | None:

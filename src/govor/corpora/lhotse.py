@@ -23,8 +23,9 @@ _LONGEST_SECONDS = 1e9
 def read_lhotse(corpus: Path) -> Corpus:
     """Read cuts, or recordings with supervisions, of a folder; or the file of cuts that is named.
 
-    Every supervision with a text is an utterance; one that does not cover its recording is cut out of it.
-    Recordings must be files. Raises InputNotFoundError if there are no such manifests.
+    Every supervision with a text is an utterance; one that does not cover its recording, or is said in one
+    channel of several, is cut out of it. Recordings must be files as they
+    are, not transformed. Raises InputNotFoundError if there are no such manifests.
     """
     cuts = corpus if corpus.is_file() else _manifest(corpus, "cuts")
     if cuts is not None:
@@ -69,6 +70,9 @@ def _rows_of_cut(cut: dict[str, Any], name: str, folder: Path) -> Iterator[Row |
             f"{kind} is a mixture, not a recording; save its audio: cuts.save_audios",
         )
         yield Dropped(name, reason)
+        return
+    if not isinstance(cut.get("recording"), dict):
+        yield Dropped(name, tr("нет recording: звука у строки нет", "no recording: the line has no sound"))
         return
     if not 0 < float(cut["duration"]) < _LONGEST_SECONDS:
         raise ValueError(f"duration {cut['duration']}")
@@ -118,6 +122,13 @@ def _row(
             name,
             tr(f"источник записи {kinds}, а нужен file", f"the recording is of {kinds}, a file is needed"),
         )
+    if transforms := recording.get("transforms"):
+        kinds = ", ".join(str(transform.get("name", "?")) for transform in transforms)
+        reason = tr(
+            f"звук меняется при чтении ({kinds}); сохраните его: cuts.save_audios",
+            f"the sound is changed when it is read ({kinds}); save it: cuts.save_audios",
+        )
+        return Dropped(name, reason)
     path = Path(str(sources[0]["source"]))
     if not path.is_absolute() and (folder / path).is_file():
         path = folder / path
@@ -125,16 +136,25 @@ def _row(
     if not 0 < duration < _LONGEST_SECONDS:
         raise ValueError(f"duration {duration:g}")
     whole = start < _ROUNDING_SECONDS and abs(duration - float(recording["duration"])) < _ROUNDING_SECONDS
+    channel = _channel(sources[0].get("channels") or [0], supervision.get("channel", 0))
     return Row(
         id=name,
         audio=path,
         text=text,
         speaker=str(supervision.get("speaker") or ""),
         duration=duration,
-        start=None if whole else max(start, 0.0),
+        start=None if whole and channel is None else max(start, 0.0),
+        channel=channel,
     )
 
 
+def _channel(channels: list[int], said: int | list[int]) -> int | None:
+    """Return the place of the one channel of several that a text belongs to; None if to all of them."""
+    wanted = said if isinstance(said, list) else [said]
+    return channels.index(wanted[0]) if len(channels) > 1 and len(wanted) == 1 else None
+
+
 def _malformed(error: Exception) -> str:
-    found = f"{type(error).__name__}: {error}"
+    kind = tr("нет ключа", "no key") if isinstance(error, KeyError) else type(error).__name__
+    found = f"{kind}: {error}"
     return tr(f"строка не как у lhotse ({found})", f"the line is not as lhotse writes it ({found})")

@@ -61,8 +61,12 @@ def _rows(tables: list[Path]) -> Iterator[Row | Dropped]:
                 continue
             try:
                 words = _read_text(table.parent, text, recording)
-            except (OSError, UnicodeDecodeError) as error:
-                yield Dropped(audio, tr(f"нет текста: {error}", f"no text: {error}"))
+            except UnicodeDecodeError:
+                yield Dropped(audio, tr("текст не UTF-8; перекодируйте", "the text is not UTF-8; convert it"))
+                continue
+            except OSError as error:
+                reason = f"{error.filename} ({error.strerror})"
+                yield Dropped(audio, tr(f"нет текста {reason}", f"no text {reason}"))
                 continue
             yield Row(
                 id=PurePosixPath(audio).with_suffix("").as_posix().lstrip("./"),
@@ -87,8 +91,8 @@ def _seconds(cells: list[str]) -> float | None:
 def _find(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
     """Return the file that a manifest names, though folders before its own may differ and the suffix too."""
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    for skipped in range(len(parts)):
-        path = folder.joinpath(*parts[skipped:])
+    absolute = [Path(name)] if Path(name).is_absolute() else []
+    for path in (*absolute, *(folder.joinpath(*parts[skipped:]) for skipped in range(len(parts)))):
         for candidate in (path, *(path.with_suffix(suffix) for suffix in suffixes)):
             if candidate.is_file():
                 return candidate

@@ -29,7 +29,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str] | Dropped]:
     """Yield ``(FILE:NUMBER, line)`` of a UTF-8 file, ``.gz`` or not, without empty lines.
 
     A line that is not UTF-8 gives `Dropped`. Raises InputNotFoundError if the file cannot be opened, and
-    ManifestError where its compression is broken.
+    ManifestError where its compression is broken or if all of it is UTF-16.
     """
     with _opened(path) as stream:
         number = 0
@@ -47,6 +47,13 @@ def read_lines(path: Path) -> Iterator[tuple[str, str] | Dropped]:
             if not raw:
                 return
             if number == 1:
+                if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise ManifestError(
+                        tr(
+                            f"{path}: файл в UTF-16; сохраните его в UTF-8",
+                            f"{path}: the file is UTF-16; save it as UTF-8",
+                        )
+                    )
                 raw = raw.removeprefix(codecs.BOM_UTF8)
             place = f"{path.name}:{number}"
             try:
@@ -103,7 +110,8 @@ def read_tsv(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[st
                     )
                 )
             continue
-        if len(cells) < len(headings):
+        # One more is a tab within a text: half of it is lost and all that follows is shifted.
+        if len(cells) != len(headings):
             yield Dropped(
                 place,
                 tr(
@@ -112,7 +120,7 @@ def read_tsv(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[st
                 ),
             )
             continue
-        yield place, dict(zip(headings, cells, strict=False))
+        yield place, dict(zip(headings, cells, strict=True))
 
 
 def parse_csv_line(line: str) -> list[str]:
