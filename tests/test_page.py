@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from page_world import CHROMIUM, EXAMPLES, PATIENCE, ROOT, SPOKEN, Open, Server, character_errors, until
+from page_world import (
+    CHROMIUM,
+    EXAMPLES,
+    PATIENCE,
+    ROOT,
+    SPOKEN,
+    Open,
+    Server,
+    asks_before_closing,
+    character_errors,
+    until,
+)
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -23,19 +34,6 @@ def saved(page: Any, button: str) -> str:
     with page.expect_download() as download:
         page.click(button)
     return Path(download.value.path()).read_text(encoding="utf-8")
-
-
-def asks_before_closing(page: Any) -> bool:
-    """Whether the user is asked when the page is about to be closed."""
-    return bool(
-        page.evaluate(
-            """() => {
-              const event = new Event("beforeunload", { cancelable: true });
-              dispatchEvent(event);
-              return event.defaultPrevented;
-            }"""
-        )
-    )
 
 
 def talk_until_final(page: Any) -> str:

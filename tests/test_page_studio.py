@@ -15,7 +15,7 @@ from govor.corpora.prompts_ru import PROMPTS
 from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.manifest import read_manifest
 from govor.text import normalize
-from page_world import CHROMIUM, EXAMPLES, Open, Server, character_errors, until
+from page_world import CHROMIUM, EXAMPLES, Open, Server, asks_before_closing, character_errors, until
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -92,6 +92,26 @@ def test_a_phrase_kept_while_the_server_is_dead_survives_a_reload_and_arrives_on
     until(page, f"document.querySelector('#goal')?.textContent.startsWith('{expected}')")
     assert check_manifest(voice) == [*known, normalize(phrase)]
     until(page, "!document.querySelector('#takes .waiting')")
+
+
+def test_recording_can_begin_when_the_server_is_dead_already(
+    open_page: Open, server: Server, voice: Path
+) -> None:
+    known = check_manifest(voice)
+    page = open_page("voice")
+    until(page, "document.querySelector('#prompt')?.textContent")
+    page.click("#voice-intro")
+    page.evaluate("import('./js/capture.js').then(({ prepare }) => prepare())")
+    server.kill()
+    page.wait_for_selector("#connection.bad")
+    phrase = record(page)
+    assert asks_before_closing(page)
+    page.click("#studio-keep")
+    page.wait_for_selector("#takes .waiting", state="attached")
+    assert not asks_before_closing(page)
+    server.start()
+    until(page, f"document.querySelector('#goal').textContent.startsWith('{len(known) + 1} of')")
+    assert check_manifest(voice) == [*known, normalize(phrase)]
 
 
 def speak_phrases(voice: Path, count: int) -> None:

@@ -70,6 +70,10 @@ export const TEXTS = {
   ],
   no_microphone: ["Микрофон не найден. Подключите его и нажмите ещё раз.", "No microphone was found. Connect one and press again."],
   microphone_busy: ["Микрофон занят другой программой или не отвечает.", "The microphone is busy or does not respond."],
+  recorder_not_loaded: [
+    "Сервер не отвечает, а нужная для записи часть страницы ещё не загружена. Нажмите ещё раз, когда он вернётся.",
+    "The server does not answer, and the part of the page that records is not loaded yet. Press again when it is back.",
+  ],
   microphone_lost: ["Микрофон отключился.", "The microphone went away."],
   microphone_silent: ["Микрофон даёт тишину: проверьте, что он включён и выбран верно.", "The microphone gives silence: see that it is on and the right one is chosen."],
   insecure: [
