@@ -62,13 +62,13 @@ def read_phrases(path: Path) -> tuple[Phrase, ...]:
     return parse_phrases(text.split("\n"), str(path))
 
 
-def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase, ...]:
+def parse_phrases(lines: Iterable[str], source: str = "") -> tuple[Phrase, ...]:
     """Expand the lines of a phrase list; empty lines and those that start with ``#`` are passed over.
 
     ``[пожалуйста] (включи|зажги) свет`` stands for four phrases. Numbers are said in words. A phrase met
-    twice belongs to its first line. Raises ManifestError naming `source` and the line: Latin letters and
-    signs that cannot be said, brackets that do not match, an empty phrase, no phrases, more than 100,000 of
-    them.
+    twice belongs to its first line. Raises ManifestError naming `source`, a file, and the line: Latin letters
+    and signs that cannot be said, brackets that do not match, an empty phrase, no phrases, more than 100,000
+    of them.
     """
     found: dict[str, Phrase] = {}
     for number, raw in enumerate(lines, 1):
@@ -81,12 +81,16 @@ def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase
                 if len(found) > MAX_VARIANTS:
                     raise _too_many()
         except ManifestError as error:
-            raise ManifestError(f"{source}:{number}: {error}") from error
+            where = (
+                f"{source}:{number}" if source else tr(f"фразы, строка {number}", f"phrases, line {number}")
+            )
+            raise ManifestError(f"{where}: {error}") from error
     if not found:
+        where = f"{source}: " if source else ""
         raise ManifestError(
             tr(
-                f"{source}: ни одной фразы; напишите по фразе в строке",
-                f"{source}: no phrases; write one a line",
+                f"{where}ни одной фразы; напишите по фразе в строке",
+                f"{where}no phrases; write one a line",
             )
         )
     return tuple(found.values())
