@@ -142,6 +142,12 @@ def test_adaptation_runs_beside_the_server_and_its_model_can_be_switched_to(
     page = open_page("voice")
     page.click("#adapt-start")
     page.wait_for_selector("#adapt-stop:visible")
+    server.kill()
+    page.wait_for_selector("#connection.bad")
+    server.start()
+    until(page, "document.querySelector('#adapt-state').textContent.includes('broke off')")
+    page.click("#adapt-start")
+    page.wait_for_selector("#adapt-stop:visible")
     until(page, "+document.querySelector('.bar:not([hidden])[aria-label=Adaptation]').ariaValueNow > 0", 400)
     # The server answers meanwhile.
     assert page.request.get(f"{server.url}health").ok

@@ -197,6 +197,10 @@ export const TEXTS = {
   adapt_epoch: ["Эпоха {epoch} из {epochs} (самое большее)", "Epoch {epoch} of {epochs} (at most)"],
   adapt_measuring: ["Измеряю и сохраняю…", "Measuring and saving…"],
   adapt_stopped: ["Прервано, модель прежняя.", "Stopped; the model is as it was."],
+  adapt_broken: [
+    "Сервер перезапустился, и дообучение оборвалось; модель прежняя. Запустите его снова.",
+    "The server was restarted, and the adaptation broke off; the model is as it was. Start it again.",
+  ],
   adapt_failed: ["Не получилось: {reason}", "It failed: {reason}"],
   adapt_no_help: ["Пока не помогло: модель осталась прежней. Запишите больше фраз.", "It has not helped yet: the model stays as it was. Record more phrases."],
   adapt_done: ["Готово за {seconds} с; фраз для учёбы: {count}, доля новых весов: {mixture}.", "Done in {seconds} s; phrases trained on: {count}, share of new weights: {mixture}."],
