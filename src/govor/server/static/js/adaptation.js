@@ -10,6 +10,7 @@ export class AdaptationCard {
   constructor({ changed }) {
     this.changed = changed;
     this.ran = this.broken = false;
+    this.orders = 0; // sent and answered
     this.element = make("section", { class: "card", "aria-labelledby": "step-adapt" });
   }
 
@@ -105,9 +106,16 @@ export class AdaptationCard {
     }
   }
 
+  async order(method) {
+    this.orders += 1;
+    const job = await (await request("v1/voice/adaptation", { method })).json();
+    this.orders += 1;
+    return job;
+  }
+
   async begin() {
     try {
-      this.showJob(await (await request("v1/voice/adaptation", { method: "POST" })).json());
+      this.showJob(await this.order("POST"));
       this.stop.focus();
     } catch (error) {
       this.line.textContent = error.message;
@@ -116,7 +124,7 @@ export class AdaptationCard {
 
   async end() {
     try {
-      this.showJob(await (await request("v1/voice/adaptation", { method: "DELETE" })).json());
+      this.showJob(await this.order("DELETE"));
       this.start.focus();
     } catch (error) {
       this.line.textContent = error.message;

@@ -43,14 +43,20 @@ export function startStudio() {
   send();
 }
 
+const changes = () => delivered + (parts?.adaptation.orders ?? 0);
+
+/** The server's state; a take or an order that arrived meanwhile may be missing in an answer, so it is asked anew. */
+async function askVoice() {
+  for (;;) {
+    const before = changes();
+    const answer = await getJson("v1/voice");
+    if (before === changes()) return answer;
+  }
+}
+
 async function refresh() {
   try {
-    let before;
-    // A take that arrives meanwhile may be missing in the answer.
-    do {
-      before = delivered;
-      voice = await getJson("v1/voice");
-    } while (before !== delivered);
+    voice = await askVoice();
   } catch (error) {
     if (!voice) byId("voice").replaceChildren(make("p", { class: "card problem" }, error.message));
     return;
@@ -229,7 +235,7 @@ async function sendAll() {
     sent += 1;
     delivered += 1;
   }
-  if (sent && voice) voice = await getJson("v1/voice").catch(() => voice);
+  if (sent && voice) voice = await askVoice().catch(() => voice);
   if (sent && parts) {
     announce(t("delivered", { count: sent }));
     // Nothing must be said to wait that has arrived.
