@@ -111,5 +111,25 @@ def until(page: Any, expression: str, seconds: float = PATIENCE / 1000) -> None:
         page.wait_for_timeout(50)
 
 
+def saved(page: Any, button: str) -> str:
+    """Return what a button saves."""
+    with page.expect_download() as download:
+        page.click(button)
+    return Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def asks_before_closing(page: Any) -> bool:
+    """Whether the user is asked when the page is about to be closed."""
+    return bool(
+        page.evaluate(
+            """() => {
+              const event = new Event("beforeunload", { cancelable: true });
+              dispatchEvent(event);
+              return event.defaultPrevented;
+            }"""
+        )
+    )
+
+
 def character_errors(text: str) -> float:
     return float(jiwer.cer(normalize(SPOKEN), normalize(text)))

@@ -15,7 +15,7 @@ from govor.corpora.prompts_ru import PROMPTS
 from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.manifest import read_manifest
 from govor.text import normalize
-from page_world import CHROMIUM, EXAMPLES, Open, Server, character_errors, until
+from page_world import CHROMIUM, EXAMPLES, Open, Server, asks_before_closing, character_errors, until
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -94,6 +94,26 @@ def test_a_phrase_kept_while_the_server_is_dead_survives_a_reload_and_arrives_on
     until(page, "!document.querySelector('#takes .waiting')")
 
 
+def test_recording_can_begin_when_the_server_is_dead_already(
+    open_page: Open, server: Server, voice: Path
+) -> None:
+    known = check_manifest(voice)
+    page = open_page("voice")
+    until(page, "document.querySelector('#prompt')?.textContent")
+    page.click("#voice-intro")
+    page.evaluate("import('./js/capture.js').then(({ prepare }) => prepare())")
+    server.kill()
+    page.wait_for_selector("#connection.bad")
+    phrase = record(page)
+    assert asks_before_closing(page)
+    page.click("#studio-keep")
+    page.wait_for_selector("#takes .waiting", state="attached")
+    assert not asks_before_closing(page)
+    server.start()
+    until(page, f"document.querySelector('#goal').textContent.startsWith('{len(known) + 1} of')")
+    assert check_manifest(voice) == [*known, normalize(phrase)]
+
+
 def speak_phrases(voice: Path, count: int) -> None:
     with RecordingFolder(voice, Speaker("robot")) as folder:
         for phrase in PROMPTS[:count]:
@@ -120,6 +140,12 @@ def test_adaptation_runs_beside_the_server_and_its_model_can_be_switched_to(
     speak_phrases(voice, 10)
     server.start()
     page = open_page("voice")
+    page.click("#adapt-start")
+    page.wait_for_selector("#adapt-stop:visible")
+    server.kill()
+    page.wait_for_selector("#connection.bad")
+    server.start()
+    until(page, "document.querySelector('#adapt-state').textContent.includes('broke off')")
     page.click("#adapt-start")
     page.wait_for_selector("#adapt-stop:visible")
     until(page, "+document.querySelector('.bar:not([hidden])[aria-label=Adaptation]').ariaValueNow > 0", 400)

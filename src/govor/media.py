@@ -214,6 +214,8 @@ def _raw_hint(source: Source) -> str:
     """Return what else may be the matter: sound without a header looks like nothing, or like anything."""
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() not in RAW_SUFFIXES:
         return ""
+    if not getattr(source, "may_lack_header", True):
+        return ""
     return tr(
         "; звуку без заголовка нужен его вид: --raw 16000:s16le",
         "; sound without a header needs its format: --raw 16000:s16le",

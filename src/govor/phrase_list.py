@@ -65,13 +65,13 @@ def read_phrases(path: Path) -> tuple[Phrase, ...]:
     return parse_phrases(io.StringIO(text, newline=None), str(path))
 
 
-def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase, ...]:
+def parse_phrases(lines: Iterable[str], source: str = "") -> tuple[Phrase, ...]:
     """Expand the lines of a phrase list; empty lines and those that start with ``#`` are passed over.
 
     ``[пожалуйста] (включи|зажги) свет`` stands for four phrases. Numbers are said in words. A phrase met
-    twice belongs to its first line. Raises ManifestError naming `source` and the line: Latin letters and
-    signs that cannot be said, brackets that do not match, an empty phrase, no phrases, more than 100,000 of
-    them.
+    twice belongs to its first line. Raises ManifestError naming `source`, a file, and the line: Latin letters
+    and signs that cannot be said, brackets that do not match, an empty phrase, no phrases, more than 100,000
+    of them.
     """
     found: dict[str, Phrase] = {}
     bad: list[tuple[int, ManifestError]] = []
@@ -86,19 +86,24 @@ def parse_phrases(lines: Iterable[str], source: str = "phrases") -> tuple[Phrase
                     raise _too_many()
         except _TooManyError as error:
             # Before memory ends.
-            raise ManifestError(f"{source}:{number}: {error}") from error
+            raise ManifestError(f"{_place(source, number)}: {error}") from error
         except ManifestError as error:
             bad.append((number, error))
     if bad:
-        raise ManifestError(f"{source}:{bad[0][0]}: {bad[0][1]}{_others(bad[1:])}")
+        raise ManifestError(f"{_place(source, bad[0][0])}: {bad[0][1]}{_others(bad[1:])}")
     if not found:
+        where = f"{source}: " if source else ""
         raise ManifestError(
             tr(
-                f"{source}: ни одной фразы; напишите по фразе в строке",
-                f"{source}: no phrases; write one a line",
+                f"{where}ни одной фразы; напишите по фразе в строке",
+                f"{where}no phrases; write one a line",
             )
         )
     return tuple(found.values())
+
+
+def _place(source: str, number: int) -> str:
+    return f"{source}:{number}" if source else tr(f"фразы, строка {number}", f"phrases, line {number}")
 
 
 def _others(bad: Sequence[tuple[int, ManifestError]]) -> str:

@@ -30,6 +30,9 @@ class _Abandoned(BaseException):
 class NamedFile:
     """What a client sent, under a name of ours: no path is shown to anyone."""
 
+    may_lack_header = False
+    """A client cannot name a format as the command line can, so nobody is told to."""
+
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.name = tr("запись", "recording")

@@ -9,6 +9,8 @@ const EXAMPLES = 6;
 export class AdaptationCard {
   constructor({ changed }) {
     this.changed = changed;
+    this.ran = this.broken = false;
+    this.orders = 0; // sent and answered
     this.element = make("section", { class: "card", "aria-labelledby": "step-adapt" });
   }
 
@@ -41,6 +43,7 @@ export class AdaptationCard {
   showJob(job) {
     const { voice } = this;
     const running = job.state === "running";
+    this.noteEnd(job, running);
     const lacks = Math.max(0, voice.least - voice.num_phrases);
     this.stop.hidden = !running;
     this.start.hidden = running;
@@ -49,7 +52,7 @@ export class AdaptationCard {
     if (running) this.bar.set(job.stage === "training" ? job.epoch / job.epochs : null);
     const text = this.describe(job, lacks);
     if (this.line.textContent !== text) this.line.textContent = text;
-    this.line.classList.toggle("problem", job.state === "failed" || voice.missing.length > 0);
+    this.line.classList.toggle("problem", this.broken || job.state === "failed" || voice.missing.length > 0);
     const key = JSON.stringify(job.figures ?? null);
     if (key !== this.shown) {
       this.shown = key;
@@ -57,6 +60,15 @@ export class AdaptationCard {
     }
     clearTimeout(this.timer);
     if (running) this.timer = setTimeout(() => this.poll(), POLL_MS);
+  }
+
+  /** A server that was started anew knows nothing of what it was doing before. */
+  noteEnd(job, running) {
+    const figures = JSON.stringify(job.figures ?? null);
+    if (running) this.broken = false;
+    else if (this.ran) this.broken = !["failed", "stopped"].includes(job.state) && figures === this.before;
+    this.ran = running;
+    if (!running) this.before = figures;
   }
 
   describe(job, lacks) {
@@ -68,6 +80,7 @@ export class AdaptationCard {
       if (job.stage === "training") return t("adapt_epoch", job);
       return t(job.stage === "saving" ? "adapt_measuring" : "adapt_preparing");
     }
+    if (this.broken) return t("adapt_broken");
     if (job.state === "failed") return t("adapt_failed", { reason: job.message });
     if (job.state === "stopped") return t("adapt_stopped");
     if (job.state === "done") {
@@ -93,9 +106,16 @@ export class AdaptationCard {
     }
   }
 
+  async order(method) {
+    this.orders += 1;
+    const job = await (await request("v1/voice/adaptation", { method })).json();
+    this.orders += 1;
+    return job;
+  }
+
   async begin() {
     try {
-      this.showJob(await (await request("v1/voice/adaptation", { method: "POST" })).json());
+      this.showJob(await this.order("POST"));
       this.stop.focus();
     } catch (error) {
       this.line.textContent = error.message;
@@ -104,7 +124,7 @@ export class AdaptationCard {
 
   async end() {
     try {
-      this.showJob(await (await request("v1/voice/adaptation", { method: "DELETE" })).json());
+      this.showJob(await this.order("DELETE"));
       this.start.focus();
     } catch (error) {
       this.line.textContent = error.message;
@@ -165,7 +185,7 @@ function errorTable(figures) {
 
 function change(before, after) {
   const kind = after < before - 0.0005 ? "better" : after > before + 0.0005 ? "worse" : "";
-  return make("td", { class: "number" }, `${percent(before)} → `, make("span", { class: kind }, percent(after)));
+  return make("td", { class: "number" }, `${percent(before)}\u00a0→ `, make("span", { class: kind }, percent(after)));
 }
 
 function exampleTable(figures) {

@@ -8,6 +8,29 @@ const SILENT_SECONDS = 4;
 
 export class MicrophoneError extends Error {}
 
+// One for the whole page, loaded at the first touch: whoever wants to record when the server is away still can.
+let context = null;
+let loaded = null;
+let users = 0;
+
+/** Load what records; resolves when recording needs the server no more. */
+export function prepare() {
+  if (!context || context.state === "closed") {
+    context = new AudioContext({ latencyHint: "interactive" });
+    loaded = null;
+  }
+  loaded ??= context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url)).catch((error) => {
+    loaded = null;
+    throw error;
+  });
+  return loaded;
+}
+
+for (const touch of ["pointerdown", "keydown"]) {
+  // Outside https there is no worklet; the recording itself will say why.
+  addEventListener(touch, () => globalThis.AudioWorkletNode && prepare().catch(() => {}), { once: true });
+}
+
 export class Capture extends EventTarget {
   /** `onSamples(Float32Array)` gets every block, resampled; "lost" fires if the device goes away. */
   constructor(onSamples) {
@@ -34,18 +57,24 @@ export class Capture extends EventTarget {
     }
     const [track] = this.stream.getAudioTracks();
     track.addEventListener("ended", () => this.dispatchEvent(new Event("lost")));
-    this.context = new AudioContext({ latencyHint: "interactive" });
+    users += 1;
+    this.counted = true;
     try {
-      await this.context.resume();
-      await this.context.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
+      await prepare();
+    } catch {
+      await this.stop();
+      throw new MicrophoneError(t("recorder_not_loaded"));
+    }
+    try {
+      await context.resume();
+      this.source = context.createMediaStreamSource(this.stream);
     } catch (error) {
       await this.stop();
       throw new MicrophoneError(explain(error));
     }
-    const resampler = new Resampler(this.context.sampleRate, RATE);
-    this.node = new AudioWorkletNode(this.context, "pcm-collector", { numberOfOutputs: 0 });
+    const resampler = new Resampler(context.sampleRate, RATE);
+    this.node = new AudioWorkletNode(context, "pcm-collector", { numberOfOutputs: 0 });
     this.node.port.onmessage = ({ data }) => this.take(resampler.feed(data));
-    this.source = this.context.createMediaStreamSource(this.stream);
     this.source.connect(this.node);
     return this;
   }
@@ -69,8 +98,11 @@ export class Capture extends EventTarget {
     if (this.node) this.node.port.onmessage = null;
     this.source?.disconnect();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
-    if (this.context && this.context.state !== "closed") await this.context.close();
-    this.context = this.node = this.source = this.stream = null;
+    if (this.counted) users -= 1;
+    this.counted = false;
+    this.node = this.source = this.stream = null;
+    // Let the sound card rest.
+    if (!users && context?.state === "running") await context.suspend();
   }
 }
 

@@ -127,8 +127,8 @@ class FileCard {
 
   render() {
     this.halt();
-    const removal = button(t("remove"), () => this.leave(), "quiet small", { "aria-label": `${t("remove")} ${this.file.name}` });
-    const head = make("div", { class: "row between" }, make("h2", { class: "file-name" }, this.file.name), removal);
+    const removal = button(t("remove"), () => this.remove(removal), "quiet small", { "aria-label": `${t("remove")} ${this.file.name}` });
+    const head = make("div", { class: "file-head" }, make("h2", { class: "file-name" }, this.file.name), removal);
     this.element.replaceChildren(head);
     if (this.state === "done") this.renderResult();
     else this.renderProgress();
@@ -166,6 +166,8 @@ class FileCard {
     }
     this.list = new WordList(segments, t("words_of", { name: this.file.name }), {
       play: (seconds) => this.playFrom(seconds),
+      // Whoever types does not want to hear the rest.
+      editing: () => this.player?.pause(),
       changed: () => {
         this.unsaved = true;
         this.showEdit();
@@ -257,6 +259,18 @@ class FileCard {
     cancelAnimationFrame(this.frame);
     this.player?.pause();
     this.player = null;
+  }
+
+  /** Corrections that are not saved yet are asked about. */
+  remove(pressed) {
+    if (!this.unsaved || pressed.dataset.sure) {
+      this.leave();
+      return;
+    }
+    pressed.dataset.sure = "yes";
+    pressed.textContent = t("sure_unsaved");
+    pressed.setAttribute("aria-label", `${t("sure_unsaved")} ${this.file.name}`);
+    pressed.classList.add("problem");
   }
 
   leave() {

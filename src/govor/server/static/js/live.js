@@ -43,10 +43,14 @@ export class LiveStream extends EventTarget {
     if (this.state === "done") return Promise.resolve();
     this.ending = true;
     this.flush();
-    return new Promise((resolve) => {
-      this.addEventListener("done", resolve, { once: true });
-      this.deadline = setTimeout(() => this.close(), FINISH_MS);
-    });
+    this.hurry();
+    return new Promise((resolve) => this.addEventListener("done", resolve, { once: true }));
+  }
+
+  /** A server that is there must get on with the last words; one that is away is waited for. */
+  hurry() {
+    clearTimeout(this.deadline);
+    if (this.ending && this.ready) this.deadline = setTimeout(() => this.close(), FINISH_MS);
   }
 
   close() {
@@ -78,12 +82,14 @@ export class LiveStream extends EventTarget {
       noteHere();
       this.setState("listening");
       this.flush();
+      this.hurry();
     };
     socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
     socket.onclose = ({ code }) => this.lose(code);
   }
 
   hear(message) {
+    this.hurry();
     if (message.type === "error") {
       this.error = { code: message.code ?? message.error?.code, text: readMessage(message, JSON.stringify(message)) };
       return;
@@ -103,6 +109,7 @@ export class LiveStream extends EventTarget {
   async lose(code) {
     if (this.state === "done") return undefined;
     this.ready = false;
+    clearTimeout(this.deadline);
     if (this.endSent && code === 1000) return this.close();
     if (this.error) return this.giveUp(this.error.text);
     if (this.opened) {
@@ -129,7 +136,8 @@ export class LiveStream extends EventTarget {
 
   /** Send what is due, as fast as the socket takes it. */
   flush() {
-    if (!this.ready) return;
+    // Between the server's goodbye and the event of it the socket takes nothing.
+    if (!this.ready || this.socket.readyState !== WebSocket.OPEN) return;
     let number = this.first;
     for (const block of this.blocks) {
       if (number >= this.sent) {

@@ -18,7 +18,7 @@ export class Recorder {
     this.state = "idle"; // idle, opening, recording, checking, judged
     this.phrase = "";
     this.take = null;
-    this.message = null; // [text, class]
+    this.message = null; // [what makes the text, in the language of the moment; class]
     this.element = make("div");
     this.build();
   }
@@ -47,6 +47,11 @@ export class Recorder {
     if (focused) document.getElementById(focused)?.focus();
   }
 
+  /** Whether something was said that is not stored anywhere yet. */
+  get isUnsaved() {
+    return ["recording", "checking"].includes(this.state) || (this.state === "judged" && !this.take.problems?.length);
+  }
+
   show(phrase) {
     this.phrase = phrase;
     this.take = null;
@@ -66,13 +71,14 @@ export class Recorder {
     this.listen.hidden = !take || state !== "judged";
     this.skip.hidden = !phrase;
     disable(this.skip, ["opening", "recording", "checking"].includes(state));
-    const [text, kind] = this.message ?? ["", ""];
+    const [words, kind] = this.message ?? [() => "", ""];
+    const text = words();
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
     this.verdict.className = `verdict ${kind}`;
   }
 
-  say(text, kind = "") {
-    this.message = [text, kind];
+  say(words, kind = "") {
+    this.message = [words, kind];
     this.update();
   }
 
@@ -85,30 +91,30 @@ export class Recorder {
     this.player?.pause();
     this.state = "opening";
     this.take = null;
-    this.say(t("state_asking"));
+    this.say(() => t("state_asking"));
     this.blocks = [];
     this.watch = new SpeechWatch(this.phrase);
     this.capture = new Capture((samples) => this.hear(samples));
-    this.capture.addEventListener("lost", () => this.giveUp(t("microphone_lost")));
-    this.capture.addEventListener("silent", () => this.giveUp(t("microphone_silent")));
+    this.capture.addEventListener("lost", () => this.giveUp(() => t("microphone_lost")));
+    this.capture.addEventListener("silent", () => this.giveUp(() => t("microphone_silent")));
     try {
       await this.capture.start(chosenMicrophone());
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
-      this.giveUp(error.message);
+      this.giveUp(() => error.message);
     }
   }
 
   hear(samples) {
     if (this.state === "opening") {
       this.state = "recording";
-      this.say(t("rec_waiting"));
+      this.say(() => t("rec_waiting"));
     }
     if (this.state !== "recording") return;
     this.blocks.push(samples);
     showLevel(this.meter, levelDb(samples), 20 * Math.log10(samples.reduce((most, one) => Math.max(most, Math.abs(one)), 1e-6)));
     const over = this.watch.feed(samples);
-    if (this.watch.speaking && this.message[0] !== t("rec_hearing")) this.say(t("rec_hearing"), "fine");
+    if (this.watch.speaking && this.message[1] !== "fine") this.say(() => t("rec_hearing"), "fine");
     if (over || this.watch.seconds >= LONGEST_SECONDS) this.finish();
   }
 
@@ -123,7 +129,7 @@ export class Recorder {
   async finish() {
     if (this.state !== "recording") return;
     this.state = "checking";
-    this.say(t("rec_checking"));
+    this.say(() => t("rec_checking"));
     const { capture } = this;
     const microphone = capture.name;
     this.capture = null;
@@ -151,11 +157,11 @@ export class Recorder {
       const verdict = await (await request("v1/voice/check", { method: "POST", body: form })).json();
       take.problems = verdict.problems;
       take.seconds = verdict.seconds || take.seconds;
-      if (verdict.fine) this.message = [t("take_fine", { seconds: number(take.seconds, 1) }), "fine"];
-      else this.message = [verdict.problems.map((problem) => capital(problem.message)).join(". "), "problem"];
+      if (verdict.fine) this.message = [() => t("take_fine", { seconds: number(take.seconds, 1) }), "fine"];
+      else this.message = [() => verdict.problems.map((problem) => capital(problem.message)).join(". "), "problem"];
     } catch (error) {
       // Whatever the server's trouble is, what was said must not be lost for it.
-      this.message = [error instanceof Unreachable ? t("take_unchecked") : error.message, ""];
+      this.message = [() => (error instanceof Unreachable ? t("take_unchecked") : error.message), ""];
     }
   }
 

@@ -8,6 +8,7 @@ import { LiveStream } from "./live.js";
 import { chosenMicrophone, offerMicrophones, showMicrophones } from "./microphones.js";
 
 const UNSURE = 0.5;
+const SILENT = () => t("microphone_silent");
 
 let state = "idle";
 let capture = null;
@@ -15,10 +16,11 @@ let stream = null;
 let paused = false;
 let segments = [];
 let partial = "";
+let unfinished = null; // the words of `partial` with their times
 let elapsed = 0; // seconds of the streams that are over
 let cleared = null; // {segments, elapsed} of a text that can be had back
 let unsaved = false;
-let trouble = "";
+let trouble = null; // makes the text, in the language of the moment
 
 export function startSpeak() {
   byId("talk").addEventListener("click", (event) => {
@@ -38,27 +40,26 @@ export function startSpeak() {
 }
 
 function hints() {
-  const list = (id, separator) =>
-    byId(id)
-      .value.split(separator)
-      .map((item) => item.trim())
-      .filter(Boolean);
-  const hotwords = list("hotwords", /[,;\n]/);
-  const phrases = list("phrases", "\n");
-  return { ...(hotwords.length ? { hotwords } : {}), ...(phrases.length ? { phrases } : {}) };
+  const hotwords = byId("hotwords")
+    .value.split(/[,;\n]/)
+    .map((item) => item.trim())
+    .filter(Boolean);
+  // Empty lines go along: the server names a line that it cannot use by its number.
+  const phrases = byId("phrases").value.trimEnd().split("\n");
+  return { ...(hotwords.length ? { hotwords } : {}), ...(phrases.some((line) => line.trim()) ? { phrases } : {}) };
 }
 
 async function begin() {
-  trouble = "";
+  trouble = null;
   cleared = null;
   setState("asking");
   capture = new Capture(hear);
   capture.addEventListener("lost", () => {
-    trouble = t("microphone_lost");
+    trouble = () => t("microphone_lost");
     end();
   });
   capture.addEventListener("silent", () => {
-    trouble = t("microphone_silent");
+    trouble = SILENT;
     show();
   });
   try {
@@ -66,7 +67,7 @@ async function begin() {
   } catch (error) {
     if (!(error instanceof MicrophoneError)) throw error;
     capture = null;
-    trouble = error.message;
+    trouble = () => error.message;
     setState("idle");
     return;
   }
@@ -87,23 +88,26 @@ function openStream() {
   });
   opened.addEventListener("partial", (event) => {
     partial = event.detail.text;
+    unfinished = place(event);
     showPartial();
   });
   opened.addEventListener("final", (event) => {
     partial = "";
-    if (trouble === t("microphone_silent")) trouble = "";
+    if (trouble === SILENT) trouble = null;
     if (event.detail.text) addSegment(place(event));
     showPartial();
   });
   opened.addEventListener("state", () => {
-    if (stream === opened && ["listening", "reconnecting", "connecting"].includes(opened.state)) setState(opened.state);
+    if (stream !== opened || opened.state === "done") return;
+    if (opened.ending) setState(opened.ready ? "finishing" : "waiting");
+    else setState(opened.state);
   });
   opened.addEventListener("lost", (event) => {
-    trouble = t("lost_sound", { seconds: number(event.detail) });
+    trouble = () => t("lost_sound", { seconds: number(event.detail) });
     show();
   });
   opened.addEventListener("refused", (event) => {
-    trouble = event.detail;
+    trouble = () => event.detail;
     if (stream === opened) end();
   });
   setState("connecting");
@@ -124,14 +128,18 @@ async function finishStream() {
   const open = stream;
   if (!open) return;
   elapsed += open.seconds;
-  setState("finishing");
-  await open.finish();
+  const finished = open.finish();
+  setState(open.ready || open.state === "done" ? "finishing" : "waiting");
+  await finished;
+  // What nobody finished is better than nothing.
+  if (partial) addSegment(unfinished);
   partial = "";
   showPartial();
   if (stream === open) stream = null;
 }
 
 async function togglePause() {
+  if (state === "waiting") return stream.close();
   if (paused) return openStream();
   paused = true;
   await finishStream();
@@ -161,13 +169,13 @@ function show() {
   const talk = byId("talk");
   talk.setAttribute("aria-pressed", talking);
   talk.setAttribute("aria-label", t(talking ? "talk_stop" : "talk_start"));
-  disable(talk, state === "asking" || state === "finishing");
+  disable(talk, ["asking", "finishing", "waiting"].includes(state));
   const pause = byId("talk-pause");
-  disable(pause, !["listening", "paused", "reconnecting"].includes(state));
-  pause.textContent = t(paused ? "resume" : "pause");
+  disable(pause, !["listening", "paused", "reconnecting", "waiting"].includes(state));
+  pause.textContent = t(state === "waiting" ? "give_up" : paused ? "resume" : "pause");
   const line = byId("talk-state");
-  line.textContent = trouble || t(`state_${state}`);
-  line.classList.toggle("problem", Boolean(trouble) || state === "reconnecting");
+  line.textContent = trouble ? trouble() : t(`state_${state}`);
+  line.classList.toggle("problem", Boolean(trouble) || ["reconnecting", "waiting"].includes(state));
   showActions();
   showClock();
   byId("talk-empty").hidden = Boolean(segments.length || partial || talking);

@@ -11,6 +11,7 @@ import { isOpen, onOpen } from "./tabs.js";
 
 const PROMPTS = 30;
 const RETRY_MS = 10_000;
+const LONGEST_SHOWN = 60;
 
 let voice = null; // the server's state
 let prompts = [];
@@ -19,6 +20,7 @@ let skipped = [];
 let pending = []; // takes that the server has not confirmed
 let sending = null;
 let delivered = 0; // takes that the server has confirmed since the page was opened
+let waiting = null; // what was said of the last take, if that waits
 let parts = null;
 
 export function startStudio() {
@@ -33,18 +35,28 @@ export function startStudio() {
   setInterval(() => {
     if (pending.some((take) => !take.refused)) send();
   }, RETRY_MS);
+  // A take that is neither kept nor thrown away is lost with the page; the browser asks first.
+  addEventListener("beforeunload", (event) => {
+    if (parts?.recorder.isUnsaved) event.preventDefault();
+  });
   // Takes that an earlier visit could not deliver.
   send();
 }
 
+const changes = () => delivered + (parts?.adaptation.orders ?? 0);
+
+/** The server's state; a take or an order that arrived meanwhile may be missing in an answer, so it is asked anew. */
+async function askVoice() {
+  for (;;) {
+    const before = changes();
+    const answer = await getJson("v1/voice");
+    if (before === changes()) return answer;
+  }
+}
+
 async function refresh() {
   try {
-    let before;
-    // A take that arrives meanwhile may be missing in the answer.
-    do {
-      before = delivered;
-      voice = await getJson("v1/voice");
-    } while (before !== delivered);
+    voice = await askVoice();
   } catch (error) {
     if (!voice) byId("voice").replaceChildren(make("p", { class: "card problem" }, error.message));
     return;
@@ -138,8 +150,10 @@ async function loadPrompts() {
   showRefused();
 }
 
+const shorten = (phrase) => (phrase.length > LONGEST_SHOWN ? `${phrase.slice(0, LONGEST_SHOWN)}…` : phrase);
+
 function showRefused() {
-  const lines = Object.entries(refusedPhrases).map(([phrase, reason]) => make("span", {}, `«${phrase}»: ${reason}`));
+  const lines = Object.entries(refusedPhrases).map(([phrase, reason]) => make("span", {}, `«${shorten(phrase)}»: ${reason}`));
   byId("own-phrases-refused")?.replaceChildren(...lines);
 }
 
@@ -184,9 +198,10 @@ async function keep(take) {
   await send();
   const waits = pending.find((one) => one.id === stored.id);
   const { recorder } = parts;
-  if (!waits) recorder.message = [t("take_saved", { phrase: take.phrase }), "fine"];
-  else if (waits.refused) recorder.message = [t("refused", { reason: waits.refused }), "problem"];
-  else recorder.message = [waits.reason ?? t("take_waits"), ""];
+  if (!waits) recorder.message = [() => t("take_saved", { phrase: take.phrase }), "fine"];
+  else if (waits.refused) recorder.message = [() => t("refused", { reason: waits.refused }), "problem"];
+  else recorder.message = [() => waits.reason ?? t("take_waits"), ""];
+  waiting = waits ? recorder.message : null;
   if (prompts.length < 3 && isOnline()) await loadPrompts();
   recorder.show(nextPhrase());
   show();
@@ -220,8 +235,12 @@ async function sendAll() {
     sent += 1;
     delivered += 1;
   }
-  if (sent && voice) voice = await getJson("v1/voice").catch(() => voice);
-  if (sent && parts) announce(t("delivered", { count: sent }));
+  if (sent && voice) voice = await askVoice().catch(() => voice);
+  if (sent && parts) {
+    announce(t("delivered", { count: sent }));
+    // Nothing must be said to wait that has arrived.
+    if (waiting && parts.recorder.message === waiting) parts.recorder.say(() => t("delivered", { count: sent }), "fine");
+  }
   show();
 }
 

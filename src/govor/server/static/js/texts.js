@@ -43,6 +43,11 @@ export const TEXTS = {
     "Связь прервалась. Говорите дальше: звук сохраняется и будет распознан",
     "The connection is lost. Keep talking: the sound is kept and will be recognised",
   ],
+  state_waiting: [
+    "Сервер не отвечает. Сказанное сохранено и будет распознано, как только он вернётся",
+    "The server does not answer. What you said is kept and will be recognised when it is back",
+  ],
+  give_up: ["Не ждать", "Do not wait"],
   lost_sound: ["Сервер молчал слишком долго: пропало секунд: {seconds}", "The server was away too long: {seconds} s of sound are lost"],
   pause: ["Пауза", "Pause"],
   resume: ["Продолжить", "Resume"],
@@ -70,6 +75,10 @@ export const TEXTS = {
   ],
   no_microphone: ["Микрофон не найден. Подключите его и нажмите ещё раз.", "No microphone was found. Connect one and press again."],
   microphone_busy: ["Микрофон занят другой программой или не отвечает.", "The microphone is busy or does not respond."],
+  recorder_not_loaded: [
+    "Сервер не отвечает, а нужная для записи часть страницы ещё не загружена. Нажмите ещё раз, когда он вернётся.",
+    "The server does not answer, and the part of the page that records is not loaded yet. Press again when it is back.",
+  ],
   microphone_lost: ["Микрофон отключился.", "The microphone went away."],
   microphone_silent: ["Микрофон даёт тишину: проверьте, что он включён и выбран верно.", "The microphone gives silence: see that it is on and the right one is chosen."],
   insecure: [
@@ -92,6 +101,7 @@ export const TEXTS = {
   nothing_recognised: ["Речи не слышно", "No speech was heard"],
   retry: ["Повторить", "Try again"],
   remove: ["Убрать", "Remove"],
+  sure_unsaved: ["Убрать с правкой?", "Remove with the edits?"],
   play: ["Слушать", "Play"],
   stop_playing: ["Стоп", "Stop"],
   edit_word: ["Исправить слово", "Edit word"],
@@ -187,6 +197,10 @@ export const TEXTS = {
   adapt_epoch: ["Эпоха {epoch} из {epochs} (самое большее)", "Epoch {epoch} of {epochs} (at most)"],
   adapt_measuring: ["Измеряю и сохраняю…", "Measuring and saving…"],
   adapt_stopped: ["Прервано, модель прежняя.", "Stopped; the model is as it was."],
+  adapt_broken: [
+    "Сервер перезапустился, и дообучение оборвалось; модель прежняя. Запустите его снова.",
+    "The server was restarted, and the adaptation broke off; the model is as it was. Start it again.",
+  ],
   adapt_failed: ["Не получилось: {reason}", "It failed: {reason}"],
   adapt_no_help: ["Пока не помогло: модель осталась прежней. Запишите больше фраз.", "It has not helped yet: the model stays as it was. Record more phrases."],
   adapt_done: ["Готово за {seconds} с; фраз для учёбы: {count}, доля новых весов: {mixture}.", "Done in {seconds} s; phrases trained on: {count}, share of new weights: {mixture}."],

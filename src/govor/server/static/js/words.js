@@ -3,12 +3,19 @@ import { announce, make } from "./dom.js";
 import { t } from "./language.js";
 
 const UNSURE = 0.5;
+const REMOVED = "·";
+
+const kind = (word) => (word.edited ? "word edited" : word.confidence < UNSURE ? "word unsure" : "word");
 
 export class WordList {
-  /** `play(seconds)` when a word is picked, `changed()` after an edit, `chosen(word)` when another is current. */
-  constructor(segments, label, { play, changed, chosen }) {
+  /**
+   * `play(seconds)` when a word is picked, `editing()` before an edit, `changed()` after it, `chosen(word)` when
+   * another is current.
+   */
+  constructor(segments, label, { play, editing, changed, chosen }) {
     this.segments = segments;
     this.play = play;
+    this.editing = editing;
     this.changed = changed;
     this.chosen = chosen;
     this.words = segments.flatMap((segment) => segment.words);
@@ -28,7 +35,7 @@ export class WordList {
         "button",
         {
           type: "button",
-          class: word.confidence < UNSURE ? "word unsure" : "word",
+          class: kind(word),
           tabindex: index === 0 ? 0 : -1,
           onclick: () => {
             this.choose(index);
@@ -36,7 +43,7 @@ export class WordList {
           },
           ondblclick: () => this.edit(index),
         },
-        word.text,
+        word.text || REMOVED,
       );
       this.buttons.push(element);
       line.append(element, " ");
@@ -70,6 +77,7 @@ export class WordList {
     const element = this.buttons[index];
     if (!word || element.hidden) return;
     this.choose(index);
+    this.editing();
     const input = make("input", {
       type: "text",
       class: "word-input",
@@ -88,8 +96,9 @@ export class WordList {
         word.text = text;
         // Somebody has looked at it now.
         word.confidence = 1;
-        element.textContent = text || "·";
-        element.className = "word edited";
+        word.edited = true;
+        element.textContent = text || REMOVED;
+        element.className = kind(word);
         announce(text);
         this.changed();
       }
