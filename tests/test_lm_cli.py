@@ -137,7 +137,6 @@ def test_an_arpa_file_lists_every_ngram(folder: Path) -> None:
         (["text.txt", "-o", "a.klm", "--mix", "text.txt:0.2"], "text.txt: no .klm of govor lm build"),
         # Not the emoji that rich makes of :x:.
         (["text.txt", "-o", "a.klm", "--mix", "other.klm:x:"], "--mix other.klm:x::"),
-        (["text.txt", "-o", "a.klm", "--letters", ""], "no letters"),
         (["text.txt", "-o", "a.klm", "--prune", "0.9"], "lower --prune"),
         (["text.txt", "-o", "a.klm", "--min-count", "99"], "lower --min-count"),
         (["out.txt", "-o", "a.klm"], "out.txt: a folder"),
@@ -213,7 +212,7 @@ BAD_OPTIONS = [
     (["--lm", "absent.klm"], "absent.klm"),
     (["--lm", "text.txt"], "text.txt"),
     (["--lm", "my.klm", "--no-lm"], "--no-lm"),
-    (["--hotwords", "дом,"], "''"),
+    (["--hotwords", "дом,"], "empty hot word"),
     (["--hotwords", "wifi"], "wifi"),
     (["--hotwords", "дом", "--hotword-weight", "-1"], "hotword-weight = -1"),
     (["--hotword-weight", "5"], "--hotword-weight without --hotwords"),
@@ -243,3 +242,9 @@ def test_options_of_no_use_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_an_alphabet_without_letters_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["lm", "build", "text.txt", "-o", "a.klm", "--letters", ""]) == 2
+    assert "--letters" in capsys.readouterr().err
+    assert not Path("a.klm").exists()
