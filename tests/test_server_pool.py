@@ -330,3 +330,41 @@ def test_places_are_counted_by_client_and_in_all() -> None:
 )
 def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str | None, key: str) -> None:
     assert client_key(address) == key
+
+
+def test_a_client_that_left_before_its_first_event_keeps_no_place(recognizer: Recognizer) -> None:
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="stream"\r\n\r\ntrue\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+        + MALE.read_bytes()
+        + b"\r\n--b--\r\n"
+    )
+    app = create_app(ServerSettings(workers=1), recognizer)
+    state: ServerState = app.state.govor
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/audio/transcriptions",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=b")],
+        "client": ("127.0.0.1", 5),
+    }
+    messages = [{"type": "http.request", "body": form}, {"type": "http.disconnect"}]
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        await asyncio.sleep(3600)
+
+    try:
+        asyncio.run(app(scope, receive, send))
+    finally:
+        state.pool.close()
+    assert sent == ["http.response.start"]
+    assert state.admission.uploads.num_open == 0

@@ -83,6 +83,23 @@ def test_streaming_sends_deltas_that_add_up_to_the_text(client: Any) -> None:
     assert "".join(event.delta for event in events[:-1]) == events[-1].text
 
 
+def test_a_streamed_recording_is_in_the_log_as_any_other(server: RunningServer) -> None:
+    before = len(server.events("transcribed"))
+    for stream in ("true", "false"):
+        answer = httpx.post(
+            f"{server.http}/v1/audio/transcriptions",
+            files={"file": FEMALE.read_bytes()},
+            data={"stream": stream},
+            timeout=60,
+        )
+        assert answer.status_code == 200
+    httpx.get(f"{server.http}/health")
+    rows = [{**row, "time": ""} for row in server.events("transcribed")[before:]]
+    assert len(rows) == 2
+    assert rows[0] == rows[1]
+    assert rows[0]["audio_seconds"] > 0
+
+
 def test_streaming_reports_an_error_in_an_event(server: RunningServer) -> None:
     answer = httpx.post(
         f"{server.http}/v1/audio/transcriptions", files={"file": b"no sound"}, data={"stream": "true"}
@@ -161,6 +178,8 @@ def test_what_is_no_sound_is_refused_in_one_line(client: Any, sound: bytes) -> N
     message = caught.value.body["message"]  # type: ignore[index]
     assert "\n" not in message
     assert "/" not in message.replace("/tmp", "//")
+    # Only the command line has options.
+    assert "--" not in message
 
 
 def test_a_form_without_a_file_and_no_form_at_all_are_refused(server: RunningServer) -> None:

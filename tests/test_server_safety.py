@@ -180,6 +180,11 @@ def test_only_recordings_may_be_large(locked: RunningServer) -> None:
 def test_too_long_a_recording_is_refused(server: RunningServer) -> None:
     answer = httpx.post(f"{server.http}/v1/audio/transcriptions", files=SPEECH, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_long")
+    streamed = httpx.post(
+        f"{server.http}/v1/audio/transcriptions", files=SPEECH, data={"stream": "true"}, timeout=60
+    )
+    events = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: ")]
+    assert events == [{"type": "error", **answer.json()}]
 
 
 def test_too_large_a_message_closes_the_websocket(server: RunningServer) -> None:
