@@ -209,6 +209,15 @@ def test_a_client_that_falls_silent_is_ended_but_gets_its_final(server: RunningS
     assert rows[-1]["code"] == "idle"
 
 
+def test_a_wyoming_client_that_falls_silent_is_told_why_it_is_left(server: RunningServer) -> None:
+    host, port = server.wyoming.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b'{"type": "audio-sta')
+        header, _, data = read_all(connection).partition(b"\n")
+    assert json.loads(header)["type"] == "error"
+    assert json.loads(data) == {"text": "nothing came for 2 s", "code": "ProtocolError"}
+
+
 def test_a_client_has_no_more_streams_than_it_may(locked: RunningServer) -> None:
     async def run() -> dict[str, Any]:
         url = f"ws://127.0.0.1:{locked.port}/v1/stream?token={TOKEN}"
