@@ -190,6 +190,36 @@ def test_a_form_without_a_file_and_no_form_at_all_are_refused(server: RunningSer
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"garbage", "the form cannot be read: "),
+        (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "the form cannot be read: "),
+        (b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\nRIFF", "no file"),
+        (b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\nRIFF\r\n--b--\r\n", "filename"),
+        (2 * b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\nx\r\n" + b"--b--", "2"),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_told_what_is_wrong(
+    server: RunningServer, content: bytes, words: str
+) -> None:
+    answer = httpx.post(
+        f"{server.http}/v1/audio/transcriptions",
+        content=content,
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+    assert not server.events("RAW")
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/docs", "/metrics"])
+def test_whoever_only_asks_for_the_head_gets_that_of_get(server: RunningServer, path: str) -> None:
+    head, whole = httpx.head(server.http + path), httpx.get(server.http + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
 def test_a_wrong_path_and_a_wrong_method_are_told_apart(server: RunningServer) -> None:
     nowhere = httpx.post(f"{server.http}/v1/audio/translations", files={"file": b"x"})
     assert (nowhere.status_code, "/docs" in nowhere.json()["error"]["message"]) == (404, True)

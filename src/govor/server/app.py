@@ -112,7 +112,7 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
 
 def _nothing_there(request: Request) -> JSONResponse:
     """Tell a wrong path from a wrong method: what no route takes ends up at the page, which knows neither."""
-    method, path = request.method, request.scope["path"]
+    path = request.scope["path"]
     asked = {name: {**request.scope, "method": name} for name in ("GET", "POST", "PUT", "DELETE")}
     routes = [route for router in _ROUTERS for route in router.routes]
     allowed = [
@@ -122,7 +122,7 @@ def _nothing_there(request: Request) -> JSONResponse:
     ]
     if allowed:
         listed = ", ".join(allowed)
-        message = tr(f"{path}: нужен {listed}, а не {method}", f"{path} takes {listed}, not {method}")
+        message = tr(f"{path}: только {listed}", f"{path} takes {listed} only")
         return JSONResponse(error_body(message, 405), 405, {"allow": listed})
     message = tr(f"{path}: здесь ничего нет; что есть, сказано в /docs", f"nothing at {path}; see /docs")
     return JSONResponse(error_body(message, 404), 404)

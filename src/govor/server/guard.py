@@ -157,15 +157,18 @@ class Guard:
             await send(message)
 
         body = LimitedBody(receive, scope["path"], headers, self._state.settings.limits)
+        method = scope["method"]
+        # Whoever only asks for the head, as health checks do, gets that of GET; uvicorn leaves out the body.
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
         try:
             await self._app(scope, body.receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "static" if status < 400 else "none")
-            self._state.metrics.requests.labels(scope["method"], route, status).inc()
+            self._state.metrics.requests.labels(method, route, status).inc()
             log_event(
                 "request",
                 client=client_of(scope),
-                method=scope["method"],
+                method=method,
                 route=route,
                 status=status,
                 seconds=round(time.monotonic() - started, 3),

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from govor.errors import GovorError
@@ -71,7 +72,7 @@ async def transcriptions(request: Request) -> Response:
             raise HTTPException(
                 400, tr("нужна форма multipart/form-data", "a multipart/form-data form is needed")
             )
-        form = await request.form(max_files=4, max_fields=100)
+        form = await _form(request)
         held.push_async_callback(form.close)
         try:
             order, file = read_order(form)
@@ -128,6 +129,17 @@ def _told(error: Exception) -> tuple[int, dict[str, Any]]:
     return 500, error_body(tr("внутренняя ошибка сервера", "internal server error"), 500)
 
 
+async def _form(request: Request) -> FormData:
+    """Read the form. Raises HTTPException."""
+    try:
+        return await request.form(max_files=4, max_fields=100)
+    except HTTPException as error:
+        if error.status_code != 400:
+            raise
+        message = tr("форма не читается", "the form cannot be read")
+        raise HTTPException(400, f"{message}: {error.detail}") from error
+
+
 async def _run_unless_gone(request: Request, job: UploadJob) -> Transcript:
     """Recognise, but stop when the client hangs up."""
     work = asyncio.ensure_future(job.run())
@@ -164,8 +176,9 @@ async def _events(
             either: set[asyncio.Future[Any]] = {work, waiting}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=10)
             if not waiting.done():
-                # A comment: nothing happens for a while, and a proxy must not hang up on us.
-                yield b":\n\n"
+                if not work.done():
+                    # A comment: nothing happens for a while, and a proxy must not hang up on us.
+                    yield b":\n\n"
                 continue
             piece, waiting = waiting.result(), None
             if isinstance(piece, float):
