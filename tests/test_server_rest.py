@@ -226,6 +226,8 @@ def test_a_wrong_path_and_a_wrong_method_are_told_apart(server: RunningServer) -
     answer = httpx.get(f"{server.http}/v1/audio/transcriptions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert httpx.delete(f"{server.http}/v1/voice/adaptation/x").status_code == 404
+    answer = httpx.get(f"{server.http}/v1/stream")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
 
 
 def test_messages_come_in_the_language_of_the_browser(server: RunningServer) -> None:

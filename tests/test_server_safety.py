@@ -127,6 +127,19 @@ def test_only_our_own_page_and_those_named_may_open_a_websocket(
     assert status_of(url, origin="https://friend.example.evil.example") == 403
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/audio/transcriptions", "/nothing"])
+def test_a_websocket_where_there_is_none_is_told_where_they_are(server: RunningServer, path: str) -> None:
+    async def run() -> Any:
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(server.ws + path)
+        return caught.value.response
+
+    answer = asyncio.run(run())
+    assert answer.status_code == 404
+    assert "/v1/stream" in json.loads(answer.body)["error"]["message"]
+    assert not [row for row in server.log if row["level"] == "error"]
+
+
 def test_a_page_of_another_site_can_post_nothing(server: RunningServer) -> None:
     url = f"{server.http}/v1/audio/transcriptions"
     assert httpx.post(url, files=SPEECH, headers={"origin": "https://evil.example"}).status_code == 403

@@ -116,6 +116,12 @@ def test_wyoming_answers_nonsense_with_an_error_and_hangs_up(server: RunningServ
     assert wyoming_talk(server, Ping(text="alive").event())
 
 
+def test_wyoming_refuses_sound_whose_format_changes_within_a_command(server: RunningServer) -> None:
+    pieces = [AudioChunk(rate, 2, 1, bytes(2000)).event() for rate in (16000, 48000)]
+    (answer,) = wyoming_talk(server, *pieces)
+    assert (answer.type, answer.data["code"]) == ("error", "AudioError")
+
+
 def test_wyoming_overlooks_names_that_are_no_list(server: RunningServer) -> None:
     nonsense = Event("transcribe", {"transcript_names": 5, "transcript_terms": "лампа"})
     assert wyoming_talk(server, nonsense, Ping(text="alive").event())[0].type == "pong"

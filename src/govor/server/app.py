@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from govor import __version__
@@ -37,6 +37,11 @@ _ROUTERS = [
     vosk.router,
     studio_routes.router,
 ]
+
+
+_SOCKET_PATHS = frozenset(
+    route.path for router in _ROUTERS for route in router.routes if isinstance(route, WebSocketRoute)
+)
 
 
 def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | None = None) -> FastAPI:
@@ -85,7 +90,7 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     app.add_exception_handler(GovorError, _govor_error)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Exception, _unforeseen)
-    app.add_middleware(Guard, state=state, open_paths=_open_paths())
+    app.add_middleware(Guard, state=state, open_paths=_open_paths(), socket_paths=_SOCKET_PATHS)
     return app
 
 
@@ -124,6 +129,9 @@ def _nothing_there(request: Request) -> JSONResponse:
         listed = ", ".join(allowed)
         message = tr(f"{path}: только {listed}", f"{path} takes {listed} only")
         return JSONResponse(error_body(message, 405), 405, {"allow": listed})
+    if path in _SOCKET_PATHS:
+        message = tr(f"{path}: это WebSocket", f"{path} is a WebSocket")
+        return JSONResponse(error_body(message, 426), 426, {"upgrade": "websocket"})
     message = tr(f"{path}: здесь ничего нет; что есть, сказано в /docs", f"nothing at {path}; see /docs")
     return JSONResponse(error_body(message, 404), 404)
 

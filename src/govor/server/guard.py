@@ -37,11 +37,14 @@ _MAX_HEAD_BYTES = 65_536
 class Guard:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: Any, state: ServerState, open_paths: frozenset[str]) -> None:
-        """Guard `app`; the `open_paths` can be read without a token."""
+    def __init__(
+        self, app: Any, state: ServerState, open_paths: frozenset[str], socket_paths: frozenset[str]
+    ) -> None:
+        """Guard `app`; the `open_paths` can be read without a token, the `socket_paths` take WebSockets."""
         self._app = app
         self._state = state
         self._open_paths = open_paths
+        self._socket_paths = socket_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a connection through or answer it."""
@@ -103,6 +106,16 @@ class Guard:
                 ),
                 "token",
                 status=401,
+            )
+        if scope["type"] == "websocket" and path not in self._socket_paths:
+            listed = ", ".join(sorted(self._socket_paths))
+            raise Refused(
+                tr(
+                    f"{path}: здесь нет WebSocket, он есть на {listed}",
+                    f"no WebSocket at {path}; there is at {listed}",
+                ),
+                "path",
+                status=404,
             )
         if self._state.draining.is_set() and path != "/health":
             raise Refused(tr("сервер останавливается", "the server is shutting down"), "draining", status=503)

@@ -142,8 +142,7 @@ class _Conversation:
                 self._format = _format(data)
                 self.is_busy = True
             elif event.type == "audio-chunk":
-                self._format = _format(data)
-                self._take(event.payload or b"")
+                self._take(_format(data), event.payload or b"")
             elif event.type == "audio-stop":
                 await write_event(self._writer, Transcript(await self._recognise(), language="ru").event())
                 self._sound.clear()
@@ -159,7 +158,12 @@ class _Conversation:
                 tr(f"{seconds:g} с ничего не приходило", f"nothing came for {seconds:g} s")
             ) from error
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, form: tuple[int, int, int], payload: bytes) -> None:
+        if self._sound and form != self._format:
+            raise AudioError(
+                tr("вид звука сменился посреди команды", "the sound's format changed within the command")
+            )
+        self._format = form
         self._sound += payload
         if len(self._sound) > _MAX_BYTES:
             megabytes = _MAX_BYTES // 1_000_000
