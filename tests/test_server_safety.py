@@ -261,6 +261,18 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_again(locked: Running
         assert other.get(f"{locked.http}/v1/models").status_code == 200
 
 
+def test_a_client_that_guesses_tokens_is_slowed_down(locked: RunningServer) -> None:
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.7")
+    with httpx.Client(transport=elsewhere, timeout=60) as client:
+        statuses = {
+            client.get(
+                f"{locked.http}/v1/models", headers={"authorization": f"Bearer guess-{number}"}
+            ).status_code
+            for number in range(90)
+        }
+    assert statuses == {401, 429}
+
+
 @pytest.mark.parametrize(
     "path",
     [

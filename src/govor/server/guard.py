@@ -98,6 +98,9 @@ class Guard:
                 status=403,
             )
         is_open = path in self._open_paths and scope.get("method") in ("GET", "HEAD")
+        if not is_open:
+            # Before the token is looked at: who guesses it is slowed down as well.
+            self._state.admission.rate.take(client_of(scope))
         if settings.token and not is_open and not _has_token(scope, headers, settings.token):
             raise Refused(
                 tr(
@@ -119,8 +122,6 @@ class Guard:
             )
         if self._state.draining.is_set() and path != "/health":
             raise Refused(tr("сервер останавливается", "the server is shutting down"), "draining", status=503)
-        if not is_open:
-            self._state.admission.rate.take(client_of(scope))
 
     def _is_known(self, origin: str, host: str) -> bool:
         try:
