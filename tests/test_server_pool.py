@@ -24,7 +24,7 @@ from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
 from govor.server.pool import FairPool, Kind
 from govor.server.settings import Limits, ServerSettings
 from govor.server.state import ServerState, Wishes
-from govor.server.uploads import TooLongError, UploadJob
+from govor.server.uploads import NamedFile, TooLongError, UploadJob
 from govor.streaming import Final, Partial
 from running_server import FEMALE, MALE, long_speech, pcm
 
@@ -368,3 +368,11 @@ def test_a_client_that_left_before_its_first_event_keeps_no_place(recognizer: Re
         state.pool.close()
     assert sent == ["http.response.start"]
     assert state.admission.uploads.num_open == 0
+
+
+def test_a_file_whose_client_left_is_at_its_end() -> None:
+    file = io.BytesIO(b"sound")
+    named = NamedFile(file)
+    assert (named.read(2), named.tell(), named.seek(0)) == (b"so", 2, 0)
+    file.close()
+    assert (named.read(2), named.tell(), named.seek(3)) == (b"", 0, 0)

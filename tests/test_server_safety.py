@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from running_server import MALE, RunningServer, dial, pcm, rest_of, running_server
+from running_server import MALE, RunningServer, dial, long_speech, pcm, rest_of, running_server
 
 TOKEN = "correct-horse-battery"
 SPEECH = {"file": ("x.wav", MALE.read_bytes())}
@@ -363,6 +364,35 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing_behind(
     while uploads(server) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert uploads(server) == 0
+    assert not [row for row in server.log if row["event"] == "RAW" or row["level"] == "error"]
+
+
+def test_a_client_that_resets_the_connection_while_it_is_recognised_hurts_nobody() -> None:
+    with running_server() as server:
+        head = (
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        for stream in (b"true", b"false"):
+            body = (
+                b"--b\r\nContent-Disposition: form-data; name=stream\r\n\r\n"
+                + stream
+                + b"\r\n--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\n"
+                + long_speech(20)
+                + b"\r\n--b--\r\n"
+            )
+            for wait in (0.0, 0.02, 0.1, 0.3):
+                with raw(server) as connection:
+                    connection.sendall(head % len(body) + body)
+                    time.sleep(wait)
+                    # Reset rather than end the connection.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        deadline = time.monotonic() + 60
+        while uploads(server) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert uploads(server) == 0
+        assert is_well(server)
+        assert not [row for row in server.log if row["event"] == "RAW" or row["level"] == "error"]
 
 
 def uploads(server: RunningServer) -> float:

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -89,6 +90,7 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(GovorError, _govor_error)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
     app.add_middleware(Guard, state=state, open_paths=_open_paths(), socket_paths=_SOCKET_PATHS)
     return app
@@ -151,6 +153,11 @@ async def _refused(request: Request, error: Any) -> JSONResponse:
     state: ServerState = request.app.state.govor
     state.metrics.refused.labels(error.reason).inc()
     return JSONResponse(error_body(str(error), error.status, error.reason), error.status, headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this answer; the log and the figures tell what became of the request."""
+    return Response(status_code=499)
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -28,7 +28,11 @@ class _Abandoned(BaseException):
 
 
 class NamedFile:
-    """What a client sent, under a name of ours: no path is shown to anyone."""
+    """What a client sent, under a name of ours: no path is shown to anyone.
+
+    The file is closed when the client leaves, while a thread may still be decoding it: from then on it is at
+    its end. FFmpeg can be told of no exception, PyAV would print it.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -36,16 +40,30 @@ class NamedFile:
 
     def read(self, size: int = -1) -> bytes:
         """Read as a file does."""
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except ValueError:
+            if not self._file.closed:
+                raise
+            return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek as a file does."""
-        self._file.seek(offset, whence)
-        return self._file.tell()
+        try:
+            self._file.seek(offset, whence)
+        except ValueError:
+            if not self._file.closed:
+                raise
+        return self.tell()
 
     def tell(self) -> int:
         """Tell as a file does."""
-        return self._file.tell()
+        try:
+            return self._file.tell()
+        except ValueError:
+            if not self._file.closed:
+                raise
+            return 0
 
     def seekable(self) -> bool:
         """Tell that seeking is possible."""
