@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -376,3 +378,45 @@ def test_a_file_whose_client_left_is_at_its_end() -> None:
     assert (named.read(2), named.tell(), named.seek(0)) == (b"so", 2, 0)
     file.close()
     assert (named.read(2), named.tell(), named.seek(3)) == (b"", 0, 0)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is not freed at once is not freed."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_closed_session_leaves_no_stream_to_the_garbage_collector(
+    recognizer: Recognizer, pool: FairPool, no_collector: None
+) -> None:
+    state = ServerState(ServerSettings(), recognizer, pool)
+
+    class Owner:
+        def __init__(self) -> None:
+            self.session = LiveSession(state, "c", StreamConfig(), "test")
+            self.session.on_drain(self.stop)
+
+        def stop(self) -> None:
+            pass
+
+    async def run(busy: bool) -> weakref.ref[Any]:
+        owner = Owner()
+        owner.session.push(pcm(MALE)[0])
+        await owner.session.outcomes.get()
+        stream = weakref.ref(owner.session._stream)
+        assert stream() is not None
+        if busy:
+            owner.session.push(pcm(MALE)[0])
+        owner.session.close()
+        del owner
+        # The step that is under way may hold it until it ends.
+        while stream() is not None and pool._flows:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return stream
+
+    assert asyncio.run(run(False))() is None
+    assert asyncio.run(run(True))() is None

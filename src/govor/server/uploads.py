@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -156,8 +157,13 @@ class UploadJob:
             self._check_length(transcript.duration)
         except BaseException as caught:
             error = caught
+            # Its frames would hold the recording and FFmpeg's threads until the garbage collector comes, and
+            # it seldom does: few objects are made here, but large ones.
+            traceback.clear_frames(caught.__traceback__)
         self._ended = True
         self._tell(self._settle, transcript, error)
+        # This frame is one of them.
+        del error
         self._rests.release()
 
     def _rest(self, done: float) -> None:
