@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
 from govor.server.pool import FairPool, Kind
 from govor.server.settings import Limits, ServerSettings
 from govor.server.state import ServerState, Wishes
-from govor.server.uploads import TooLongError, UploadJob
+from govor.server.uploads import NamedFile, TooLongError, UploadJob
 from govor.streaming import Final, Partial
 from running_server import FEMALE, MALE, long_speech, pcm
 
@@ -330,3 +332,91 @@ def test_places_are_counted_by_client_and_in_all() -> None:
 )
 def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str | None, key: str) -> None:
     assert client_key(address) == key
+
+
+def test_a_client_that_left_before_its_first_event_keeps_no_place(recognizer: Recognizer) -> None:
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="stream"\r\n\r\ntrue\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+        + MALE.read_bytes()
+        + b"\r\n--b--\r\n"
+    )
+    app = create_app(ServerSettings(workers=1), recognizer)
+    state: ServerState = app.state.govor
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/audio/transcriptions",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=b")],
+        "client": ("127.0.0.1", 5),
+    }
+    messages = [{"type": "http.request", "body": form}, {"type": "http.disconnect"}]
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        await asyncio.sleep(3600)
+
+    try:
+        asyncio.run(app(scope, receive, send))
+    finally:
+        state.pool.close()
+    assert sent == ["http.response.start"]
+    assert state.admission.uploads.num_open == 0
+
+
+def test_a_file_whose_client_left_is_at_its_end() -> None:
+    file = io.BytesIO(b"sound")
+    named = NamedFile(file)
+    assert (named.read(2), named.tell(), named.seek(0)) == (b"so", 2, 0)
+    file.close()
+    assert (named.read(2), named.tell(), named.seek(3)) == (b"", 0, 0)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is not freed at once is not freed."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_closed_session_leaves_no_stream_to_the_garbage_collector(
+    recognizer: Recognizer, pool: FairPool, no_collector: None
+) -> None:
+    state = ServerState(ServerSettings(), recognizer, pool)
+
+    class Owner:
+        def __init__(self) -> None:
+            self.session = LiveSession(state, "c", StreamConfig(), "test")
+            self.session.on_drain(self.stop)
+
+        def stop(self) -> None:
+            pass
+
+    async def run(busy: bool) -> weakref.ref[Any]:
+        owner = Owner()
+        owner.session.push(pcm(MALE)[0])
+        await owner.session.outcomes.get()
+        stream = weakref.ref(owner.session._stream)
+        assert stream() is not None
+        if busy:
+            owner.session.push(pcm(MALE)[0])
+        owner.session.close()
+        del owner
+        # The step that is under way may hold it until it ends.
+        while stream() is not None and pool._flows:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return stream
+
+    assert asyncio.run(run(False))() is None
+    assert asyncio.run(run(True))() is None

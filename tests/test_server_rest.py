@@ -83,6 +83,23 @@ def test_streaming_sends_deltas_that_add_up_to_the_text(client: Any) -> None:
     assert "".join(event.delta for event in events[:-1]) == events[-1].text
 
 
+def test_a_streamed_recording_is_in_the_log_as_any_other(server: RunningServer) -> None:
+    before = len(server.events("transcribed"))
+    for stream in ("true", "false"):
+        answer = httpx.post(
+            f"{server.http}/v1/audio/transcriptions",
+            files={"file": FEMALE.read_bytes()},
+            data={"stream": stream},
+            timeout=60,
+        )
+        assert answer.status_code == 200
+    httpx.get(f"{server.http}/health")
+    rows = [{**row, "time": ""} for row in server.events("transcribed")[before:]]
+    assert len(rows) == 2
+    assert rows[0] == rows[1]
+    assert rows[0]["audio_seconds"] > 0
+
+
 def test_streaming_reports_an_error_in_an_event(server: RunningServer) -> None:
     answer = httpx.post(
         f"{server.http}/v1/audio/transcriptions", files={"file": b"no sound"}, data={"stream": "true"}
@@ -161,6 +178,8 @@ def test_what_is_no_sound_is_refused_in_one_line(client: Any, sound: bytes) -> N
     message = caught.value.body["message"]  # type: ignore[index]
     assert "\n" not in message
     assert "/" not in message.replace("/tmp", "//")
+    # Only the command line has options.
+    assert "--" not in message
 
 
 def test_a_form_without_a_file_and_no_form_at_all_are_refused(server: RunningServer) -> None:
@@ -171,12 +190,44 @@ def test_a_form_without_a_file_and_no_form_at_all_are_refused(server: RunningSer
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"garbage", "the form cannot be read: "),
+        (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "the form cannot be read: "),
+        (b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\nRIFF", "no file"),
+        (b"--b\r\nContent-Disposition: form-data; name=file\r\n\r\nRIFF\r\n--b--\r\n", "filename"),
+        (2 * b"--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\nx\r\n" + b"--b--", "2"),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_told_what_is_wrong(
+    server: RunningServer, content: bytes, words: str
+) -> None:
+    answer = httpx.post(
+        f"{server.http}/v1/audio/transcriptions",
+        content=content,
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+    assert not server.events("RAW")
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/docs", "/metrics"])
+def test_whoever_only_asks_for_the_head_gets_that_of_get(server: RunningServer, path: str) -> None:
+    head, whole = httpx.head(server.http + path), httpx.get(server.http + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
 def test_a_wrong_path_and_a_wrong_method_are_told_apart(server: RunningServer) -> None:
     nowhere = httpx.post(f"{server.http}/v1/audio/translations", files={"file": b"x"})
     assert (nowhere.status_code, "/docs" in nowhere.json()["error"]["message"]) == (404, True)
     answer = httpx.get(f"{server.http}/v1/audio/transcriptions")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert httpx.delete(f"{server.http}/v1/voice/adaptation/x").status_code == 404
+    answer = httpx.get(f"{server.http}/v1/stream")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
 
 
 def test_messages_come_in_the_language_of_the_browser(server: RunningServer) -> None:

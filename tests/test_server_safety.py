@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from running_server import MALE, RunningServer, dial, pcm, rest_of, running_server
+from running_server import MALE, RunningServer, dial, long_speech, pcm, rest_of, running_server
 
 TOKEN = "correct-horse-battery"
 SPEECH = {"file": ("x.wav", MALE.read_bytes())}
@@ -127,6 +128,19 @@ def test_only_our_own_page_and_those_named_may_open_a_websocket(
     assert status_of(url, origin="https://friend.example.evil.example") == 403
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/audio/transcriptions", "/nothing"])
+def test_a_websocket_where_there_is_none_is_told_where_they_are(server: RunningServer, path: str) -> None:
+    async def run() -> Any:
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(server.ws + path)
+        return caught.value.response
+
+    answer = asyncio.run(run())
+    assert answer.status_code == 404
+    assert "/v1/stream" in json.loads(answer.body)["error"]["message"]
+    assert not [row for row in server.log if row["level"] == "error"]
+
+
 def test_a_page_of_another_site_can_post_nothing(server: RunningServer) -> None:
     url = f"{server.http}/v1/audio/transcriptions"
     assert httpx.post(url, files=SPEECH, headers={"origin": "https://evil.example"}).status_code == 403
@@ -180,6 +194,11 @@ def test_only_recordings_may_be_large(locked: RunningServer) -> None:
 def test_too_long_a_recording_is_refused(server: RunningServer) -> None:
     answer = httpx.post(f"{server.http}/v1/audio/transcriptions", files=SPEECH, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_long")
+    streamed = httpx.post(
+        f"{server.http}/v1/audio/transcriptions", files=SPEECH, data={"stream": "true"}, timeout=60
+    )
+    events = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: ")]
+    assert events == [{"type": "error", **answer.json()}]
 
 
 def test_too_large_a_message_closes_the_websocket(server: RunningServer) -> None:
@@ -202,6 +221,15 @@ def test_a_client_that_falls_silent_is_ended_but_gets_its_final(server: RunningS
     kinds = [row["type"] for row in rows]
     assert kinds[-2:] == ["final", "error"]
     assert rows[-1]["code"] == "idle"
+
+
+def test_a_wyoming_client_that_falls_silent_is_told_why_it_is_left(server: RunningServer) -> None:
+    host, port = server.wyoming.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b'{"type": "audio-sta')
+        header, _, data = read_all(connection).partition(b"\n")
+    assert json.loads(header)["type"] == "error"
+    assert json.loads(data) == {"text": "nothing came for 2 s", "code": "ProtocolError"}
 
 
 def test_a_client_has_no_more_streams_than_it_may(locked: RunningServer) -> None:
@@ -232,6 +260,18 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_again(locked: Running
     elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
     with httpx.Client(headers=headers, transport=elsewhere) as other:
         assert other.get(f"{locked.http}/v1/models").status_code == 200
+
+
+def test_a_client_that_guesses_tokens_is_slowed_down(locked: RunningServer) -> None:
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.7")
+    with httpx.Client(transport=elsewhere, timeout=60) as client:
+        statuses = {
+            client.get(
+                f"{locked.http}/v1/models", headers={"authorization": f"Bearer guess-{number}"}
+            ).status_code
+            for number in range(90)
+        }
+    assert statuses == {401, 429}
 
 
 @pytest.mark.parametrize(
@@ -324,6 +364,35 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing_behind(
     while uploads(server) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert uploads(server) == 0
+    assert not [row for row in server.log if row["event"] == "RAW" or row["level"] == "error"]
+
+
+def test_a_client_that_resets_the_connection_while_it_is_recognised_hurts_nobody() -> None:
+    with running_server() as server:
+        head = (
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        for stream in (b"true", b"false"):
+            body = (
+                b"--b\r\nContent-Disposition: form-data; name=stream\r\n\r\n"
+                + stream
+                + b"\r\n--b\r\nContent-Disposition: form-data; name=file; filename=x\r\n\r\n"
+                + long_speech(20)
+                + b"\r\n--b--\r\n"
+            )
+            for wait in (0.0, 0.02, 0.1, 0.3):
+                with raw(server) as connection:
+                    connection.sendall(head % len(body) + body)
+                    time.sleep(wait)
+                    # Reset rather than end the connection.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        deadline = time.monotonic() + 60
+        while uploads(server) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert uploads(server) == 0
+        assert is_well(server)
+        assert not [row for row in server.log if row["event"] == "RAW" or row["level"] == "error"]
 
 
 def uploads(server: RunningServer) -> float:

@@ -331,6 +331,9 @@ def test_vosk_phrase_list_hears_only_its_phrases(server: RunningServer) -> None:
     last = vosk_talk(server, {"phrase_list": phrases}, pcm(MALE)[0], '{"eof" : 1}')[-1]
     assert last["text"].replace("ё", "е") == "завтра утром бабушка испечет пирог с яблоками"
     assert vosk_talk(server, {"phrase_list": phrases[1:]}, pcm(MALE)[0], '{"eof" : 1}')[-1]["text"] == ""
+    # As the recogniser of the vosk package takes its grammar.
+    written = {"phrase_list": json.dumps(phrases)}
+    assert vosk_talk(server, written, pcm(MALE)[0], '{"eof" : 1}')[-1]["text"] == last["text"]
 
 
 def test_vosk_reset_gives_the_result_and_begins_anew(server: RunningServer) -> None:
@@ -348,24 +351,72 @@ def test_vosk_reset_gives_the_result_and_begins_anew(server: RunningServer) -> N
     assert answers[2:] == [{"partial": ""}, {"text": ""}]
 
 
-def test_vosk_takes_the_same_config_before_every_utterance_but_no_other(server: RunningServer) -> None:
-    async def run() -> tuple[list[Any], int | None]:
-        config = '{"config": {"sample_rate": 16000, "words": false}}'
-        answers = []
-        async with dial(server.vosk) as socket:
-            for _ in range(2):
-                await socket.send(config)
-                for message in (pcm(MALE)[0], '{"reset": 1}'):
-                    await socket.send(message)
-                    answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
-            await socket.send(config.replace("16000", "8000"))
-            with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(socket.recv(), PATIENCE)
-            return answers, socket.close_code
+async def answers_to(socket: Any, *messages: str | bytes) -> list[Any]:
+    answers = []
+    for message in messages:
+        await socket.send(message)
+        answers.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+    return answers
 
-    answers, code = asyncio.run(run())
-    assert answers[1]["text"] and answers[3]["text"]
-    assert code == 1007
+
+def test_vosk_takes_a_config_before_every_utterance(server: RunningServer) -> None:
+    async def run() -> list[Any]:
+        async with dial(server.vosk) as socket:
+            answers = []
+            for config in (
+                '{"config": {"sample_rate": 16000, "words": false}}',
+                '{"config": {"sample_rate": 16000, "words": false}}',
+                '{"config": {"phrase_list": ["включи свет", "[unk]"], "words": true}}',
+                '{"config": {"words": false}}',
+            ):
+                await socket.send(config)
+                # What comes after sound holds after the reset.
+                answers.append((await answers_to(socket, pcm(MALE)[0], '{"reset": 1}'))[1])
+            return answers
+
+    *free, bound = asyncio.run(run())
+    assert [row.keys() for row in free] == [{"text"}] * 3
+    assert all("бабушка" in row["text"] for row in free)
+    assert bound == {"text": ""}
+
+
+def test_vosk_word_times_go_on_after_another_config(server: RunningServer) -> None:
+    async def run() -> list[Any]:
+        async with dial(server.vosk) as socket:
+            (_, first) = await answers_to(socket, pcm(MALE)[0], '{"reset": 1}')
+            await socket.send('{"config": {"max_alternatives": 1}}')
+            await answers_to(socket, '{"reset": 1}')
+            (_, second) = await answers_to(socket, pcm(MALE)[0], '{"eof": 1}')
+            return [first["result"], second["alternatives"][0]["result"]]
+
+    first, second = asyncio.run(run())
+    assert first[-1]["end"] <= len(pcm(MALE)[0]) / 2 / 16000 <= second[0]["start"]
+
+
+def test_vosk_keeps_what_a_second_config_leaves_out(server: RunningServer) -> None:
+    import numpy as np
+
+    from govor.audio import from_array
+
+    sound, rate = pcm(MALE)
+    slow = (from_array(np.frombuffer(sound, "<i2"), rate, 8000).samples * 32767).astype("<i2").tobytes()
+
+    async def run() -> Any:
+        async with dial(server.vosk) as socket:
+            for config in ('{"sample_rate": "8000"}', '{"words": false, "phrase_list": null}'):
+                await socket.send(f'{{"config": {config}}}')
+            return await answers_to(socket, slow, '{"eof": 1}')
+
+    assert "бабушка" in asyncio.run(run())[1]["text"]
+
+
+def test_vosk_commands_may_come_as_binary_messages(server: RunningServer) -> None:
+    async def run() -> Any:
+        async with dial(server.vosk) as socket:
+            await socket.send(b'{"config": {"words": false}}')
+            return await answers_to(socket, pcm(MALE)[0], b'{"eof" : 1}')
+
+    assert asyncio.run(run())[1]["text"]
 
 
 def test_vosk_eof_without_sound_gives_an_empty_text(server: RunningServer) -> None:

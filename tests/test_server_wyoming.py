@@ -58,15 +58,18 @@ def test_wyoming_gives_the_text_that_the_library_gives(server: RunningServer) ->
     assert Transcript.from_event(answer).text == expected != ""
 
 
-def test_wyoming_takes_stereo_of_32_bits_at_48_khz(server: RunningServer) -> None:
+@pytest.mark.parametrize("width", [3, 4])
+def test_wyoming_takes_wide_stereo_at_48_khz(server: RunningServer, width: int) -> None:
     import numpy as np
 
     from govor.audio import from_array
 
     sound, rate = pcm(MALE)
     samples = from_array(np.frombuffer(sound, "<i2"), rate, 48_000).samples
-    wide = np.repeat((samples * 2**30).astype("<i4")[:, None], 2, axis=1).tobytes()
-    (answer,) = wyoming_talk(server, *wyoming_command(wide, 48_000, 4, 2))
+    wide = np.repeat((samples * 2**30).astype("<i4")[:, None], 2, axis=1)
+    # Little-endian: the last bytes are those that matter.
+    data = wide.view(np.uint8).reshape(-1, 4)[:, 4 - width :].tobytes()
+    (answer,) = wyoming_talk(server, *wyoming_command(data, 48_000, width, 2))
     assert "бабушка" in Transcript.from_event(answer).text
 
 
@@ -91,7 +94,7 @@ def test_wyoming_without_sound_gives_an_empty_text(server: RunningServer) -> Non
         b'{"type": "audio-chunk", "payload_length": 99999999999}\n',
         b'{"type": "audio-chunk", "data_length": -5}\n',
         b'{"type": "audio-start", "data": {"rate": 1, "width": 2, "channels": 1}}\n',
-        b'{"type": "audio-start", "data": {"rate": 16000, "width": 3, "channels": 1}}\n',
+        b'{"type": "audio-start", "data": {"rate": 16000, "width": 5, "channels": 1}}\n',
         b'{"type": "transcribe", "data": {"language": "en"}}\n',
         b"x" * 200_000,
     ],
@@ -111,6 +114,12 @@ def test_wyoming_answers_nonsense_with_an_error_and_hangs_up(server: RunningServ
 
     assert asyncio.run(run()).startswith(b'{"type": "error"')
     assert wyoming_talk(server, Ping(text="alive").event())
+
+
+def test_wyoming_refuses_sound_whose_format_changes_within_a_command(server: RunningServer) -> None:
+    pieces = [AudioChunk(rate, 2, 1, bytes(2000)).event() for rate in (16000, 48000)]
+    (answer,) = wyoming_talk(server, *pieces)
+    assert (answer.type, answer.data["code"]) == ("error", "AudioError")
 
 
 def test_wyoming_overlooks_names_that_are_no_list(server: RunningServer) -> None:

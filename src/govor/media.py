@@ -214,7 +214,8 @@ def _raw_hint(source: Source) -> str:
     """Return what else may be the matter: sound without a header looks like nothing, or like anything."""
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() not in RAW_SUFFIXES:
         return ""
-    if not getattr(source, "may_lack_header", True):
+    # Who sends a server a file, or a program its own stream, has no command line to put the option in.
+    if hasattr(source, "read") and source is not getattr(sys.stdin, "buffer", None):
         return ""
     return tr(
         "; звуку без заголовка нужен его вид: --raw 16000:s16le",

@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from govor import __version__
@@ -37,6 +38,11 @@ _ROUTERS = [
     vosk.router,
     studio_routes.router,
 ]
+
+
+_SOCKET_PATHS = frozenset(
+    route.path for router in _ROUTERS for route in router.routes if isinstance(route, WebSocketRoute)
+)
 
 
 def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | None = None) -> FastAPI:
@@ -84,8 +90,9 @@ def create_app(settings: ServerSettings | None = None, recognizer: Recognizer | 
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(GovorError, _govor_error)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
-    app.add_middleware(Guard, state=state, open_paths=_open_paths())
+    app.add_middleware(Guard, state=state, open_paths=_open_paths(), socket_paths=_SOCKET_PATHS)
     return app
 
 
@@ -112,7 +119,7 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
 
 def _nothing_there(request: Request) -> JSONResponse:
     """Tell a wrong path from a wrong method: what no route takes ends up at the page, which knows neither."""
-    method, path = request.method, request.scope["path"]
+    path = request.scope["path"]
     asked = {name: {**request.scope, "method": name} for name in ("GET", "POST", "PUT", "DELETE")}
     routes = [route for router in _ROUTERS for route in router.routes]
     allowed = [
@@ -122,8 +129,11 @@ def _nothing_there(request: Request) -> JSONResponse:
     ]
     if allowed:
         listed = ", ".join(allowed)
-        message = tr(f"{path}: нужен {listed}, а не {method}", f"{path} takes {listed}, not {method}")
+        message = tr(f"{path}: только {listed}", f"{path} takes {listed} only")
         return JSONResponse(error_body(message, 405), 405, {"allow": listed})
+    if path in _SOCKET_PATHS:
+        message = tr(f"{path}: это WebSocket", f"{path} is a WebSocket")
+        return JSONResponse(error_body(message, 426), 426, {"upgrade": "websocket"})
     message = tr(f"{path}: здесь ничего нет; что есть, сказано в /docs", f"nothing at {path}; see /docs")
     return JSONResponse(error_body(message, 404), 404)
 
@@ -143,6 +153,11 @@ async def _refused(request: Request, error: Any) -> JSONResponse:
     state: ServerState = request.app.state.govor
     state.metrics.refused.labels(error.reason).inc()
     return JSONResponse(error_body(str(error), error.status, error.reason), error.status, headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this answer; the log and the figures tell what became of the request."""
+    return Response(status_code=499)
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

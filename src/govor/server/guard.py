@@ -37,11 +37,14 @@ _MAX_HEAD_BYTES = 65_536
 class Guard:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: Any, state: ServerState, open_paths: frozenset[str]) -> None:
-        """Guard `app`; the `open_paths` can be read without a token."""
+    def __init__(
+        self, app: Any, state: ServerState, open_paths: frozenset[str], socket_paths: frozenset[str]
+    ) -> None:
+        """Guard `app`; the `open_paths` can be read without a token, the `socket_paths` take WebSockets."""
         self._app = app
         self._state = state
         self._open_paths = open_paths
+        self._socket_paths = socket_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a connection through or answer it."""
@@ -95,6 +98,9 @@ class Guard:
                 status=403,
             )
         is_open = path in self._open_paths and scope.get("method") in ("GET", "HEAD")
+        if not is_open:
+            # Before the token is looked at: who guesses it is slowed down as well.
+            self._state.admission.rate.take(client_of(scope))
         if settings.token and not is_open and not _has_token(scope, headers, settings.token):
             raise Refused(
                 tr(
@@ -104,10 +110,18 @@ class Guard:
                 "token",
                 status=401,
             )
+        if scope["type"] == "websocket" and path not in self._socket_paths:
+            listed = ", ".join(sorted(self._socket_paths))
+            raise Refused(
+                tr(
+                    f"{path}: здесь нет WebSocket, он есть на {listed}",
+                    f"no WebSocket at {path}; there is at {listed}",
+                ),
+                "path",
+                status=404,
+            )
         if self._state.draining.is_set() and path != "/health":
             raise Refused(tr("сервер останавливается", "the server is shutting down"), "draining", status=503)
-        if not is_open:
-            self._state.admission.rate.take(client_of(scope))
 
     def _is_known(self, origin: str, host: str) -> bool:
         try:
@@ -157,15 +171,18 @@ class Guard:
             await send(message)
 
         body = LimitedBody(receive, scope["path"], headers, self._state.settings.limits)
+        method = scope["method"]
+        # Whoever only asks for the head, as health checks do, gets that of GET; uvicorn leaves out the body.
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
         try:
             await self._app(scope, body.receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "static" if status < 400 else "none")
-            self._state.metrics.requests.labels(scope["method"], route, status).inc()
+            self._state.metrics.requests.labels(method, route, status).inc()
             log_event(
                 "request",
                 client=client_of(scope),
-                method=scope["method"],
+                method=method,
                 route=route,
                 status=status,
                 seconds=round(time.monotonic() - started, 3),

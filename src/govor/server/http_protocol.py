@@ -83,6 +83,12 @@ def limited_protocols(state: ServerState) -> tuple[type[H11Protocol], type[WebSo
             super().connection_made(transport)
             self._place = take_place(transport)
 
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            # A refusal ends the handshake as well; uvicorn overlooks that and logs an error for each.
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._place.close()
             super().connection_lost(exc)

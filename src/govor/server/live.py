@@ -130,6 +130,11 @@ class LiveSession:
         self._closed = True
         self._room.set()
         self._inbox.clear()
+        # Whoever is called holds this session, and a stream has threads of its own: nothing may wait for the
+        # garbage collector.
+        self._on_drain = None
+        if not self._scheduled:
+            self._stream = None
         self._state.sessions.discard(self)
         self._state.metrics.streams.labels(self._protocol).dec()
         self._state.metrics.audio_seconds.labels(self._protocol).inc(self.seconds_sent)
@@ -230,6 +235,8 @@ class LiveSession:
         if not self._closed:
             self.outcomes.put_nowait(outcome)
         self._scheduled = False
-        if self._inbox and not self._closed:
+        if self._closed:
+            self._stream = None
+        elif self._inbox:
             self._scheduled = True
             self._state.pool.submit(self._client, Kind.LIVE, self._step)

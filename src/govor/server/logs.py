@@ -34,10 +34,16 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
 
 
 def write_to_stderr() -> None:
-    """Send our log and uvicorn's to standard error, a JSON object a line."""
+    """Send our log, and what goes wrong below us, to standard error, a JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name, level in (("govor.server", logging.INFO), ("uvicorn", logging.WARNING)):
+    # What a form's parser does not like is told to its client.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    for name, level in (
+        ("govor.server", logging.INFO),
+        ("uvicorn", logging.WARNING),
+        ("asyncio", logging.WARNING),
+    ):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)

@@ -15,8 +15,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from govor.errors import GovorError
 from govor.language import tr
 from govor.outputs import render
+from govor.server.body import Receive, Scope, Send
 from govor.server.guard import error_body
 from govor.server.logs import log_event
 from govor.server.openai_form import FORM_SCHEMA, FieldError, Order, read_order
@@ -63,18 +65,18 @@ async def transcriptions(request: Request) -> Response:
     """The recording's text as json, text, srt, vtt or verbose_json, or as server-sent events."""
     state = state_of(request)
     client = client_of(request.scope)
-    # Taken before the body is read: what is received takes room as well.
-    with contextlib.ExitStack() as place:
-        place.enter_context(state.admission.uploads.place(client))
-        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    async with contextlib.AsyncExitStack() as held:
+        # Taken before the body is read: what is received takes room as well.
+        held.enter_context(state.admission.uploads.place(client))
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise HTTPException(
                 400, tr("нужна форма multipart/form-data", "a multipart/form-data form is needed")
             )
-        form = await request.form(max_files=4, max_fields=100)
+        form = await _form(request)
+        held.push_async_callback(form.close)
         try:
             order, file = read_order(form)
         except FieldError as error:
-            await form.close()
             return JSONResponse(error_body(str(error), 400, "invalid_value", error.name), 400)
         news: asyncio.Queue[str | float] = asyncio.Queue()
 
@@ -92,23 +94,50 @@ async def transcriptions(request: Request) -> Response:
             on_segments=report if order.stream and not order.format_text else None,
         )
         if order.stream:
-            kept = place.pop_all()
-            return StreamingResponse(
-                _events(job, order, news, form, kept),
-                media_type="text/event-stream",
-                headers={"cache-control": "no-store"},
-            )
+            return _EventStream(_events(state, client, job, order, news), held.pop_all())
         try:
             transcript = await _run_unless_gone(request, job)
-        except TooLongError as error:
-            return JSONResponse(error_body(str(error), 413, "too_long", "file"), 413)
-        except asyncio.TimeoutError:
-            message = tr("не успели распознать", "not recognised in time")
-            return JSONResponse(error_body(message, 503, "timeout"), 503)
-        finally:
-            await form.close()
+        except (GovorError, asyncio.TimeoutError) as error:
+            status, body = _told(error)
+            return JSONResponse(body, status)
     _log(state, client, transcript)
     return _answer(_finished(transcript, order), order)
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events that give back what they hold also to a client that left before the first one."""
+
+    def __init__(self, events: AsyncIterator[bytes], held: contextlib.AsyncExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        async with self._held:
+            await super().__call__(scope, receive, send)
+
+
+def _told(error: Exception) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body that tell a client why there is no text."""
+    if isinstance(error, TooLongError):
+        return 413, error_body(str(error), 413, "too_long", "file")
+    if isinstance(error, GovorError):
+        return 400, error_body(str(error), 400, type(error).__name__)
+    if isinstance(error, asyncio.TimeoutError):
+        return 503, error_body(tr("не успели распознать", "not recognised in time"), 503, "timeout")
+    log_event("unforeseen_error", level=40, error=f"{type(error).__name__}: {error}")
+    return 500, error_body(tr("внутренняя ошибка сервера", "internal server error"), 500)
+
+
+async def _form(request: Request) -> FormData:
+    """Read the form. Raises HTTPException."""
+    try:
+        return await request.form(max_files=4, max_fields=100)
+    except HTTPException as error:
+        if error.status_code != 400:
+            raise
+        message = tr("форма не читается", "the form cannot be read")
+        raise HTTPException(400, f"{message}: {error.detail}") from error
 
 
 async def _run_unless_gone(request: Request, job: UploadJob) -> Transcript:
@@ -132,38 +161,38 @@ async def _gone(request: Request) -> None:
 
 
 async def _events(
-    job: UploadJob,
-    order: Order,
-    news: asyncio.Queue[str | float],
-    form: FormData,
-    place: contextlib.ExitStack,
+    state: ServerState, client: str, job: UploadJob, order: Order, news: asyncio.Queue[str | float]
 ) -> AsyncIterator[bytes]:
     """Yield ``transcript.text.delta`` as segments are finished, then ``transcript.text.done``.
 
     Comments tell how many seconds are done. With ``verbose_json`` the last event holds all that has, besides.
     """
     work = asyncio.ensure_future(job.run())
+    waiting: asyncio.Future[str | float] | None = None
     try:
-        with place:
-            told = ""
-            while not work.done() or not news.empty():
-                waiting = asyncio.ensure_future(news.get())
-                await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
-                if waiting.done() and isinstance(seconds := waiting.result(), float):
-                    yield f": {seconds:.1f}\n\n".encode()
-                elif waiting.done():
-                    text = str(waiting.result())
-                    yield _event({"type": "transcript.text.delta", "delta": " " + text if told else text})
-                    told = text
-                else:
-                    waiting.cancel()
+        told = ""
+        while not work.done() or not news.empty():
+            waiting = waiting or asyncio.ensure_future(news.get())
+            either: set[asyncio.Future[Any]] = {work, waiting}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+            if not waiting.done():
+                if not work.done():
                     # A comment: nothing happens for a while, and a proxy must not hang up on us.
                     yield b":\n\n"
-            try:
-                transcript = _finished(work.result(), order)
-            except Exception as error:
-                yield _event({"type": "error", **error_body(str(error), 400, type(error).__name__)})
-                return
+                continue
+            piece, waiting = waiting.result(), None
+            if isinstance(piece, float):
+                yield f": {piece:.1f}\n\n".encode()
+            else:
+                yield _event({"type": "transcript.text.delta", "delta": " " + piece if told else piece})
+                told = piece
+        try:
+            transcript = work.result()
+        except Exception as error:
+            yield _event({"type": "error", **_told(error)[1]})
+            return
+        _log(state, client, transcript)
+        transcript = _finished(transcript, order)
         if order.format_text:
             # Digits and the capital need the whole text.
             yield _event({"type": "transcript.text.delta", "delta": transcript.to_txt()})
@@ -172,9 +201,10 @@ async def _events(
         more = verbose(transcript, set(order.granularities), order.temperature) if wants_more else {}
         yield _event({"type": "transcript.text.done", "text": transcript.to_txt(), **more})
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-        await form.close()
+        tasks = [task for task in (work, waiting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _event(row: dict[str, Any]) -> bytes:

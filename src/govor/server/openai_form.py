@@ -62,9 +62,7 @@ FORM_SCHEMA: dict[str, Any] = {
 
 def read_order(form: FormData) -> tuple[Order, UploadFile]:
     """Return what a form asks for, and its recording. Raises FieldError."""
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise FieldError("file", tr("в форме нет файла file", "the form has no file named file"))
+    file = _file(form)
     format = _text(form, "response_format") or "json"
     if format not in FORMATS:
         raise FieldError(
@@ -99,6 +97,26 @@ def read_order(form: FormData) -> tuple[Order, UploadFile]:
         _flag(form, "format_text"),
     )
     return order, file
+
+
+def _file(form: FormData) -> UploadFile:
+    given = form.getlist("file")
+    if not given:
+        raise FieldError("file", tr("в форме нет файла file", "the form has no file named file"))
+    if len(given) > 1:
+        raise FieldError(
+            "file",
+            tr(f"файлов file: {len(given)}, а нужен один", f"{len(given)} files named file, must be one"),
+        )
+    if not isinstance(given[0], UploadFile):
+        raise FieldError(
+            "file",
+            tr(
+                "file пришёл текстом: части формы нужно имя файла (filename)",
+                "file came as text: its part of the form needs a filename",
+            ),
+        )
+    return given[0]
 
 
 def _text(form: FormData, name: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -28,10 +29,11 @@ class _Abandoned(BaseException):
 
 
 class NamedFile:
-    """What a client sent, under a name of ours: no path is shown to anyone."""
+    """What a client sent, under a name of ours: no path is shown to anyone.
 
-    may_lack_header = False
-    """A client cannot name a format as the command line can, so nobody is told to."""
+    The file is closed when the client leaves, while a thread may still be decoding it: from then on it is at
+    its end. FFmpeg can be told of no exception, PyAV would print it.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -39,16 +41,30 @@ class NamedFile:
 
     def read(self, size: int = -1) -> bytes:
         """Read as a file does."""
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except ValueError:
+            if not self._file.closed:
+                raise
+            return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek as a file does."""
-        self._file.seek(offset, whence)
-        return self._file.tell()
+        try:
+            self._file.seek(offset, whence)
+        except ValueError:
+            if not self._file.closed:
+                raise
+        return self.tell()
 
     def tell(self) -> int:
         """Tell as a file does."""
-        return self._file.tell()
+        try:
+            return self._file.tell()
+        except ValueError:
+            if not self._file.closed:
+                raise
+            return 0
 
     def seekable(self) -> bool:
         """Tell that seeking is possible."""
@@ -141,8 +157,13 @@ class UploadJob:
             self._check_length(transcript.duration)
         except BaseException as caught:
             error = caught
+            # Its frames would hold the recording and FFmpeg's threads until the garbage collector comes, and
+            # it seldom does: few objects are made here, but large ones.
+            traceback.clear_frames(caught.__traceback__)
         self._ended = True
         self._tell(self._settle, transcript, error)
+        # This frame is one of them.
+        del error
         self._rests.release()
 
     def _rest(self, done: float) -> None:

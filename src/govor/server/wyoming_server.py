@@ -33,7 +33,7 @@ from govor.server.wyoming_events import MAX_HEADER, ProtocolError, read_event, w
 # A command, not a lecture: five minutes at 16 kHz.
 _MAX_BYTES = 10_000_000
 _SITE = "https://github.com/"
-_WIDTHS: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 4: np.dtype("<i4")}
+_WIDTHS: dict[int, Any] = {1: np.dtype("u1"), 2: np.dtype("<i2"), 3: np.dtype("<i4"), 4: np.dtype("<i4")}
 
 
 class WyomingServer:
@@ -85,11 +85,13 @@ class WyomingServer:
         except (GovorError, Refused) as error:
             log_event("wyoming_refused", client=address, reason=str(error))
             self._state.metrics.refused.labels("wyoming").inc()
-            with contextlib.suppress(OSError):
-                await write_event(writer, Event("error", {"text": str(error), "code": type(error).__name__}))
+            await _say_error(writer, str(error), type(error).__name__)
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            # The client has gone, or says nothing any more.
+            # The client has gone, or does not read any more.
             pass
+        except Exception as error:
+            log_event("unforeseen_error", level=40, error=f"{type(error).__name__}: {error}")
+            await _say_error(writer, tr("внутренняя ошибка сервера", "internal server error"), "ServerError")
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -107,6 +109,11 @@ class WyomingServer:
         return is_loopback(address) or is_within(address, self._state.settings.wyoming_from)
 
 
+async def _say_error(writer: asyncio.StreamWriter, text: str, code: str) -> None:
+    with contextlib.suppress(OSError, asyncio.TimeoutError):
+        await write_event(writer, Event("error", {"text": text, "code": code}))
+
+
 class _Conversation:
     def __init__(
         self, state: ServerState, client: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -122,8 +129,7 @@ class _Conversation:
 
     async def run(self) -> None:
         """Answer events until the client leaves."""
-        limits = self._state.settings.limits
-        while (event := await asyncio.wait_for(read_event(self._reader), limits.idle_seconds)) is not None:
+        while (event := await self._next()) is not None:
             data = event.data or {}
             if event.type == "describe":
                 await write_event(self._writer, self._info().event())
@@ -136,15 +142,28 @@ class _Conversation:
                 self._format = _format(data)
                 self.is_busy = True
             elif event.type == "audio-chunk":
-                self._format = _format(data)
-                self._take(event.payload or b"")
+                self._take(_format(data), event.payload or b"")
             elif event.type == "audio-stop":
                 await write_event(self._writer, Transcript(await self._recognise(), language="ru").event())
                 self._sound.clear()
                 self.is_busy = False
             # Whatever else there is belongs to services that we have not announced.
 
-    def _take(self, payload: bytes) -> None:
+    async def _next(self) -> Event | None:
+        seconds = self._state.settings.limits.idle_seconds
+        try:
+            return await asyncio.wait_for(read_event(self._reader), seconds)
+        except asyncio.TimeoutError as error:
+            raise ProtocolError(
+                tr(f"{seconds:g} с ничего не приходило", f"nothing came for {seconds:g} s")
+            ) from error
+
+    def _take(self, form: tuple[int, int, int], payload: bytes) -> None:
+        if self._sound and form != self._format:
+            raise AudioError(
+                tr("вид звука сменился посреди команды", "the sound's format changed within the command")
+            )
+        self._format = form
         self._sound += payload
         if len(self._sound) > _MAX_BYTES:
             megabytes = _MAX_BYTES // 1_000_000
@@ -157,9 +176,7 @@ class _Conversation:
         whole = len(self._sound) // (width * channels) * width * channels
         if not whole:
             return ""
-        samples: NDArray[Any] = np.frombuffer(bytes(self._sound[:whole]), _WIDTHS[width]).reshape(
-            -1, channels
-        )
+        samples = _samples(bytes(self._sound[:whole]), width).reshape(-1, channels)
         self._state.admission.rate.take(self._client)
         with self._state.admission.uploads.place(self._client):
             # Live: somebody stands there waiting for the light.
@@ -172,7 +189,10 @@ class _Conversation:
                 kind=Kind.LIVE,
                 sample_rate=rate,
             )
-            transcript = await job.run()
+            try:
+                transcript = await job.run()
+            except asyncio.TimeoutError as error:
+                raise AudioError(tr("не успели распознать", "not recognised in time")) from error
         said: dict[str, Any] = {"text": transcript.text} if self._state.settings.log_text else {}
         log_event(
             "transcribed", client=self._client, protocol="wyoming", audio_seconds=transcript.duration, **said
@@ -199,6 +219,14 @@ class _Conversation:
             models=[model],
         )
         return Info(asr=[program])
+
+
+def _samples(sound: bytes, width: int) -> NDArray[Any]:
+    if width == 3:
+        wide = np.zeros((len(sound) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(sound, np.uint8).reshape(-1, 3)
+        sound = wide.tobytes()
+    return np.frombuffer(sound, _WIDTHS[width])
 
 
 def _format(data: dict[str, Any]) -> tuple[int, int, int]:
