@@ -66,9 +66,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
-    decode, note = recognizer.decoder(arguments.decoder)
-    if note:
-        print(note)
+    decode = recognizer.decoder(arguments.decoder)
     features, correct, speakers = judged_words(
         heard(recognizer.model_for(decode), features_of(arguments.manifest)), decode
     )

@@ -211,7 +211,7 @@ def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-d
     from govor.text import normalize
 
     references = [normalize(row.text) for row in utterances]
-    decoders = [("greedy", recognizer.decoder("greedy")[0])]
+    decoders = [("greedy", recognizer.decoder("greedy"))]
     decoders += [(path.name, recognizer.beam_decoder(path)) for path in language_models]
     features = [load_features(row.features) for row in utterances]
     found = []

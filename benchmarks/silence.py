@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
     features = recognizer.model.config.features
-    decode, _ = recognizer.decoder(arguments.decoder)
+    decode = recognizer.decoder(arguments.decoder)
     model = recognizer.model_for(decode)
     print("| recordings | silence around | whole | trimmed |\n|---|---|---:|---:|")
     for manifest in arguments.manifest:

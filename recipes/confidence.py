@@ -237,10 +237,7 @@ def calibrate(
     table = {}
     for name in decoders:
         own = recognizer.beam_decoder(language_model) if name == "beam" and language_model else name
-        decode, note = recognizer.decoder(own)
-        if note:
-            print(note)
-            continue
+        decode = recognizer.decoder(own)
         trials = searched if reads_search_output(decode) else heard(recognizer.model, utterances)
         features, correct, speakers = judged_words(trials, decode)
         table[name] = fit_calibration(features, correct).to_json()

@@ -73,7 +73,7 @@ def test_a_batch_of_many_gives_the_same_text_as_one_at_a_time(tmp_path: Path, de
     recognizer = load_model(spelling_model(tmp_path / "m.onnx", stride=2))
     texts = ["а", "мама мыла раму", "ёж", "аа бб вв гг", "длинный длинный текст про ежа и ужа"]
     features = [spell(text, frames=2) for text in texts]
-    decode, _ = recognizer.decoder(decoder)
+    decode = recognizer.decoder(decoder)
     together = [decode(log_probs).text for log_probs in recognizer.model.log_probs(features)]
     alone = [recognizer.transcribe_features(values, decoder).text for values in features]
     assert together == alone == texts

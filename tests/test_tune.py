@@ -135,8 +135,8 @@ def test_what_cannot_be_tuned_is_said_before_the_work(
 def test_auto_takes_the_beam_for_a_tuned_model_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("govor.recognizer.shipped_language_model", lambda: folder / "lm.klm")
     tuned = load_model(folder / "model.onnx")
-    assert isinstance(tuned.decoder("auto")[0], BeamDecoder)
+    assert isinstance(tuned.decoder("auto"), BeamDecoder)
     untuned = load_model(tiny_model.spelling_model(folder / "untuned.onnx"))
-    assert not isinstance(untuned.decoder("auto")[0], BeamDecoder)
+    assert not isinstance(untuned.decoder("auto"), BeamDecoder)
     monkeypatch.setattr("govor.recognizer.shipped_language_model", lambda: None)
-    assert not isinstance(load_model(folder / "model.onnx").decoder("auto")[0], BeamDecoder)
+    assert not isinstance(load_model(folder / "model.onnx").decoder("auto"), BeamDecoder)

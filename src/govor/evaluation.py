@@ -108,9 +108,9 @@ def evaluate(
     does not stop the others. `on_progress` is told (done, total). Raises ManifestError if nothing is left to
     score, ModelError or ConfigError if the model or the decoder is unusable.
     """
-    decode, note = recognizer.decoder(decoder)
+    decode = recognizer.decoder(decoder)
     letters = recognizer.model.alphabet.letters
-    warnings = [note] if note else []
+    warnings: list[str] = []
     failures: list[tuple[int, Failure]] = []
     hypotheses: dict[int, str] = {}
     usable = []

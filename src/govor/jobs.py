@@ -101,11 +101,8 @@ def run_job(
         transcript = replace(found, audio_filepath=job.source)
         if job.finish_text:
             transcript = finish_transcript(transcript)
-        # A note on the decoder is no fault of the recording.
-        _, note = recognizer.decoder(decoder)
-        faults = [warning for warning in transcript.warnings if warning != note]
-        if faults:
-            error = f"{_name(job)}: " + "; ".join(faults)
+        if transcript.warnings:
+            error = f"{_name(job)}: " + "; ".join(transcript.warnings)
         write_outputs(job, transcript, written)
     except (GovorError, OSError) as failure:
         error = failure_line(job, failure)

@@ -36,7 +36,7 @@ class Recognizer:
     """A loaded model. Make it with `load_model`; it may be used for any number of recordings."""
 
     model: OnnxModel
-    _decoders: dict[str, tuple[Decoder, str]] = field(default_factory=dict, repr=False, compare=False)
+    _decoders: dict[str, Decoder] = field(default_factory=dict, repr=False, compare=False)
 
     def transcribe(
         self,
@@ -63,8 +63,9 @@ class Recognizer:
         split. Memory does not grow with the recording's length, unless it is given as an array.
         Raises InputNotFoundError, AudioError, ModelError, ConfigError.
         """
-        _, note = self.decoder(decoder)
-        warnings = [note] if note else []
+        # What is wrong with it should be said before any work.
+        self.decoder(decoder)
+        warnings: list[str] = []
         rate = self.model.config.features.sample_rate
         meter = SoundMeter()
         path: str | None = None
@@ -111,7 +112,7 @@ class Recognizer:
         )
 
     def _track(self, decoder: str | Decoder, vad: bool, channel: int | None) -> Track:
-        decode, _ = self.decoder(decoder)
+        decode = self.decoder(decoder)
         model = self.model_for(decode)
         calibration = self.calibration(decoder)
 
@@ -134,7 +135,7 @@ class Recognizer:
         Without `partials` only finished utterances are reported, which costs less. `endpoints` says what
         counts as speech and which pause ends an utterance. Raises AudioError for a wrong rate, ConfigError.
         """
-        decode, _ = self.decoder(decoder)
+        decode = self.decoder(decoder)
         calibration = self.calibration(decoder)
 
         def recognize(first: int, samples: Samples) -> Segment | None:
@@ -150,7 +151,7 @@ class Recognizer:
 
     def calibration(self, decoder: str | Decoder) -> Calibration | None:
         """Return what turns letter probabilities into confidences, if the model has it for that decoder."""
-        decode, _ = self.decoder(decoder)
+        decode = self.decoder(decoder)
         if isinstance(decode, BeamDecoder):
             name = "beam"
         elif isinstance(decoder, str):
@@ -203,7 +204,7 @@ class Recognizer:
 
     def transcribe_features(self, values: NDArray[np.float32], decoder: str | Decoder = "auto") -> Transcript:
         """Recognise ready features (T, F), not normalised. Times count the frames, silence being cut out."""
-        decode, note = self.decoder(decoder)
+        decode = self.decoder(decoder)
         shift = self.model.config.features.frame_shift
         duration = len(values) * shift
         (log_probs,) = self.model_for(decode).log_probs([values])
@@ -211,16 +212,16 @@ class Recognizer:
         segment = self._segment(decode(log_probs), log_probs, self.calibration(decoder), times, 0.0, duration)
         segments = (segment,) if segment is not None else ()
         text = segment.text if segment is not None else ""
-        return Transcript(text, segments, duration, warnings=(note,) if note else ())
+        return Transcript(text, segments, duration)
 
     def model_for(self, decode: Decoder) -> OnnxModel:
         """Return the model with the output that a decoder wants."""
         return self.model.for_search() if reads_search_output(decode) else self.model
 
-    def decoder(self, decoder: str | Decoder) -> tuple[Decoder, str]:
-        """Return the decoder of that name, kept for the next call, and a warning or ""."""
+    def decoder(self, decoder: str | Decoder) -> Decoder:
+        """Return the decoder of that name, kept for the next call. Raises ConfigError, ModelError."""
         if callable(decoder):
-            return decoder, ""
+            return decoder
         if decoder not in ("auto", "greedy", "beam"):
             raise ConfigError(
                 tr(
@@ -232,7 +233,7 @@ class Recognizer:
             self._decoders[decoder] = self._make_decoder(decoder)
         return self._decoders[decoder]
 
-    def _make_decoder(self, name: str) -> tuple[Decoder, str]:
+    def _make_decoder(self, name: str) -> Decoder:
         def plain(log_probs: NDArray[np.float32]) -> Decoded:
             return greedy(log_probs, self.model.alphabet)
 
@@ -240,8 +241,8 @@ class Recognizer:
         tuned = {"alpha", "beta"} <= self.model.decoding.keys()
         language_model = self.shipped_language_model()
         if name == "greedy" or (name == "auto" and not (tuned and language_model)):
-            return plain, ""
-        return self.beam_decoder(language_model), ""
+            return plain
+        return self.beam_decoder(language_model)
 
     def shipped_language_model(self) -> Path | None:
         """Return the language model that comes with Govor if it knows this model's language, else None."""

@@ -55,14 +55,15 @@ class _Recogniser:
         self._error: GovorError | None = None
         try:
             self._recognizer, self._decoder = loader.moved(places)()
+            # One that cannot be made is no fault of every recording.
+            self._recognizer.decoder(self._decoder)
         except GovorError as error:
             # Raised here it would look like a broken actor, and be started again and again.
             self._error = error
 
-    def ready(self) -> tuple[int, GovorError | None, str]:
-        """Return the process id, what went wrong, and a note on the decoder."""
-        note = "" if self._error else self._recognizer.decoder(self._decoder)[1]
-        return os.getpid(), self._error, note
+    def ready(self) -> tuple[int, GovorError | None]:
+        """Return the process id and what went wrong."""
+        return os.getpid(), self._error
 
     def run(self, job: Job, data: bytes) -> JobResult:
         """Recognise a recording; writing its files is for whoever asked."""
@@ -177,13 +178,10 @@ class RayWorkers:
         except (self._ray.exceptions.RayError, OSError) as error:
             return self._bury(actor, error)
         if actor.task is None:
-            actor.pid, fault, note = value
+            actor.pid, fault = value
             if fault is not None:
                 raise fault
             self._failed_starts = 0
-            if note and not self._note_given:
-                self._note_given = True
-                return [Note(note)]
             return []
         task, actor.task = actor.task, None
         return [_written(task.job, value)]

@@ -13,7 +13,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Progress, Task, lost
+from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Progress, Task, lost
 from govor.errors import WorkerError
 from govor.jobs import Job, JobResult, Loader, attempt
 from govor.language import tr
@@ -41,7 +41,6 @@ class ProcessWorkers:
         self._workers: list[_Worker] = []
         self._waiting: deque[Task] = deque()
         self._failed_starts = 0
-        self._note_given = False
 
     def __enter__(self) -> ProcessWorkers:
         return self
@@ -135,9 +134,6 @@ class ProcessWorkers:
         if kind == "ready":
             worker.ready = True
             self._failed_starts = 0
-            if value and not self._note_given:
-                self._note_given = True
-                return [Note(value)]
         if kind == "failed":
             raise value
         return []
@@ -186,11 +182,12 @@ def _serve(pipe: Connection, loader: Loader) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         recognizer, decoder = loader()
-        _, note = recognizer.decoder(decoder)
+        # A decoder that cannot be made is no fault of every recording.
+        recognizer.decoder(decoder)
     except Exception as error:
         pipe.send(("failed", error))
         return
-    pipe.send(("ready", note))
+    pipe.send(("ready", None))
     while True:
         job, data = pipe.recv()
         result: JobResult = attempt(

@@ -66,11 +66,7 @@ def evaluate(
         evaluation = run(utterances, recognizer, decoder, update)
     for failure in evaluation.failures:
         terminal.fail_at(failure.id, failure.reason)
-    _, note = recognizer.decoder(decoder)
-    damage = [warning for warning in evaluation.warnings if warning != note]
-    if note:
-        terminal.warn(note)
-    for warning in damage:
+    for warning in evaluation.warnings:
         terminal.fail(warning)
     pairs = [(result.reference, result.hypothesis) for result in evaluation.results]
     details = evaluation.to_json()
@@ -89,7 +85,7 @@ def evaluate(
         report = json.dumps(details, ensure_ascii=False, indent=1)
         json_output.write_text(report + "\n", encoding="utf-8")
         terminal.say(tr(f"подробности: {json_output}", f"details: {json_output}"))
-    return ExitCode.SOME_FAILED if bad or damage or evaluation.failures else ExitCode.FINE
+    return ExitCode.SOME_FAILED if bad or evaluation.warnings or evaluation.failures else ExitCode.FINE
 
 
 def _show(evaluation: Evaluation, worst: int, console: Console) -> None:

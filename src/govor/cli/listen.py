@@ -90,10 +90,7 @@ def listen(
         with screen.loading():
             recognizer = load_model(model)
             decoder = choice.make(recognizer)
-            _, note = recognizer.decoder(decoder)
             stream = recognizer.stream(decoder, partials=partials, endpoints=live_endpoints(pause))
-        if note:
-            screen.warn(note)
         listening = Listening(stream, screen, device, save, finish if format_text else None)
         listening.run()
     return ExitCode.SOME_FAILED if listening.num_unsaved else ExitCode.FINE

