@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from govor.beam import BeamSettings
+from govor.beam import BeamDecoder, BeamSettings
 from govor.decoding import Decoded
-from govor.language_model import NgramModel
+from govor.language_model import NgramModel, build, write_kenlm
 from govor.text import Alphabet
 
 ALPHABET = Alphabet()
@@ -63,3 +65,33 @@ def full_score(model: NgramModel, text: str, acoustic: float, weights: BeamSetti
 def near_the_best(decoded: Decoded) -> dict[str, float]:
     """Texts less than e^6 behind the best: of others the search may have dropped some of the paths."""
     return {one.text: one.score for one in decoded.alternatives if one.score > decoded.score - 6}
+
+
+def tiny_language_model(folder: Path) -> tuple[NgramModel, Path]:
+    """A model of `TINY_TEXTS`, and the same as a file."""
+    model = build([text.split() for text in TINY_TEXTS])
+    path = folder / "tiny.klm"
+    write_kenlm(model, path)
+    return model, path
+
+
+def assert_texts_are_those_of_enumeration(seed: int, num_frames: int) -> None:
+    log_probs = flat_log_probs(seed, num_frames)
+    totals = texts_by_enumeration(log_probs)
+    decoded = BeamDecoder(SMALL, None, BeamSettings(beam_width=5000), num_alternatives=1000)(log_probs)
+    near = near_the_best(decoded)
+    assert near == pytest.approx({text: totals[text] for text in near}, abs=1e-4)
+    assert decoded.score == pytest.approx(max(totals.values()), abs=1e-4)
+
+
+def assert_texts_are_those_of_the_definition(
+    tiny: tuple[NgramModel, Path], seed: int, num_frames: int, weights: BeamSettings
+) -> None:
+    model, path = tiny
+    log_probs = flat_log_probs(seed, num_frames)
+    totals = texts_by_enumeration(log_probs)
+    expected = {text: full_score(model, text, total, weights) for text, total in totals.items()}
+    decoded = BeamDecoder(SMALL, path, weights, num_alternatives=1000)(log_probs)
+    near = near_the_best(decoded)
+    assert near == pytest.approx({text: expected[text] for text in near}, abs=1e-4)
+    assert decoded.score == pytest.approx(max(expected.values()), abs=1e-4)

@@ -3,6 +3,11 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
+# Its assertions are to show their values as those of the tests do.
+pytest.register_assert_rewrite("beam_truth")
+
 # Must be set before any numeric library loads; more threads only make tiny tests slower.
 os.environ["OMP_NUM_THREADS"] = "1"
 # Messages are English whatever the locale of whoever runs the tests, from the first import on.

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from beam_truth import (
     ALPHABET,
     SMALL,
-    TINY_TEXTS,
+    assert_texts_are_those_of_enumeration,
+    assert_texts_are_those_of_the_definition,
     flat_log_probs,
     frames,
-    full_score,
-    near_the_best,
     texts_by_enumeration,
+    tiny_language_model,
 )
 from govor.beam import BeamDecoder, BeamSettings, leave_likely, shipped_language_model
 from govor.decoding import greedy
@@ -33,10 +33,7 @@ pytest.importorskip("ctc_beam_decoder")
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NgramModel, Path]]:
-    model = build([text.split() for text in TINY_TEXTS])
-    path = tmp_path_factory.mktemp("lm") / "tiny.klm"
-    write_kenlm(model, path)
-    yield model, path
+    yield tiny_language_model(tmp_path_factory.mktemp("lm"))
 
 
 @settings(max_examples=40, deadline=None)
@@ -44,13 +41,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NgramModel,
 def test_without_a_language_model_texts_and_scores_are_those_of_enumeration(
     seed: int, num_frames: int
 ) -> None:
-    log_probs = flat_log_probs(seed, num_frames)
-    totals = texts_by_enumeration(log_probs)
-    decoded = BeamDecoder(SMALL, None, BeamSettings(beam_width=5000), num_alternatives=1000)(log_probs)
     # Measured: 2e-6 (float32).
-    near = near_the_best(decoded)
-    assert near == pytest.approx({text: totals[text] for text in near}, abs=1e-4)
-    assert decoded.score == pytest.approx(max(totals.values()), abs=1e-4)
+    assert_texts_are_those_of_enumeration(seed, num_frames)
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,16 +56,8 @@ def test_without_a_language_model_texts_and_scores_are_those_of_enumeration(
 def test_with_a_language_model_texts_and_scores_are_those_of_the_definition(
     tiny: tuple[NgramModel, Path], seed: int, num_frames: int, alpha: float, beta: float, unknown: float
 ) -> None:
-    model, path = tiny
-    weights = BeamSettings(5000, alpha, beta, unknown)
-    log_probs = flat_log_probs(seed, num_frames)
-    totals = texts_by_enumeration(log_probs)
-    expected = {text: full_score(model, text, total, weights) for text, total in totals.items()}
-    decoded = BeamDecoder(SMALL, path, weights, num_alternatives=1000)(log_probs)
     # The weights of so small a model are stored exactly, to float32; measured 3e-6.
-    near = near_the_best(decoded)
-    assert near == pytest.approx({text: expected[text] for text in near}, abs=1e-4)
-    assert decoded.score == pytest.approx(max(expected.values()), abs=1e-4)
+    assert_texts_are_those_of_the_definition(tiny, seed, num_frames, BeamSettings(5000, alpha, beta, unknown))
 
 
 def test_surely_blank_frames_cost_no_search_and_change_neither_text_nor_score() -> None:

@@ -13,16 +13,14 @@ from hypothesis import strategies as st
 from beam_truth import (
     ALPHABET,
     SMALL,
-    TINY_TEXTS,
-    flat_log_probs,
+    assert_texts_are_those_of_enumeration,
+    assert_texts_are_those_of_the_definition,
     frames,
-    full_score,
-    near_the_best,
-    texts_by_enumeration,
+    tiny_language_model,
 )
 from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
 from govor.errors import ModelError
-from govor.language_model import NgramModel, build, read_kenlm, write_arpa, write_kenlm
+from govor.language_model import NgramModel, read_kenlm, write_arpa
 from govor.language_model.mapped import MappedModel
 from govor.portable_search import PORTABLE_BEAM_WIDTH, PortableSearch
 from govor.recognizer import load_model
@@ -40,10 +38,15 @@ def no_package() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[NgramModel, Path]:
-    model = build([text.split() for text in TINY_TEXTS])
-    path = tmp_path_factory.mktemp("lm") / "tiny.klm"
-    write_kenlm(model, path)
-    return model, path
+    return tiny_language_model(tmp_path_factory.mktemp("lm"))
+
+
+@pytest.fixture
+def ru_klm() -> Path:
+    path = shipped_language_model()
+    if path is None:
+        pytest.skip("this installation holds no ru.klm")
+    return path
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,12 +55,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[NgramModel, Path]:
 def test_without_a_language_model_texts_and_scores_are_those_of_enumeration(
     seed: int, num_frames: int
 ) -> None:
-    log_probs = flat_log_probs(seed, num_frames)
-    totals = texts_by_enumeration(log_probs)
-    decoded = BeamDecoder(SMALL, None, BeamSettings(beam_width=5000), num_alternatives=1000)(log_probs)
-    near = near_the_best(decoded)
-    assert near == pytest.approx({text: totals[text] for text in near}, abs=1e-4)
-    assert decoded.score == pytest.approx(max(totals.values()), abs=1e-4)
+    assert_texts_are_those_of_enumeration(seed, num_frames)
 
 
 @settings(max_examples=40, deadline=None)
@@ -72,24 +70,14 @@ def test_without_a_language_model_texts_and_scores_are_those_of_enumeration(
 def test_with_a_language_model_texts_and_scores_are_those_of_the_definition(
     tiny: tuple[NgramModel, Path], seed: int, num_frames: int, alpha: float, beta: float, unknown: float
 ) -> None:
-    model, path = tiny
-    weights = BeamSettings(5000, alpha, beta, unknown)
-    log_probs = flat_log_probs(seed, num_frames)
-    totals = texts_by_enumeration(log_probs)
-    expected = {text: full_score(model, text, total, weights) for text, total in totals.items()}
-    decoded = BeamDecoder(SMALL, path, weights, num_alternatives=1000)(log_probs)
-    near = near_the_best(decoded)
-    assert near == pytest.approx({text: expected[text] for text in near}, abs=1e-4)
-    assert decoded.score == pytest.approx(max(expected.values()), abs=1e-4)
+    assert_texts_are_those_of_the_definition(tiny, seed, num_frames, BeamSettings(5000, alpha, beta, unknown))
 
 
 @pytest.mark.parametrize("name", ["tiny", "shipped"])
 def test_a_mapped_model_gives_the_probabilities_of_the_whole_one(
-    name: str, tiny: tuple[NgramModel, Path]
+    name: str, tiny: tuple[NgramModel, Path], request: pytest.FixtureRequest
 ) -> None:
-    path = tiny[1] if name == "tiny" else shipped_language_model()
-    if path is None:
-        pytest.skip("this installation holds no ru.klm")
+    path = tiny[1] if name == "tiny" else request.getfixturevalue("ru_klm")
     whole, mapped = read_kenlm(path), MappedModel(path)
     ids = {word: i for i, word in enumerate(mapped.words)}
     random = np.random.default_rng(5)
@@ -113,18 +101,15 @@ SPOKEN = ("кот", "кот и дом", "щшчкот", "кот щшчкот д�
 
 @pytest.mark.parametrize("hotwords", [(), ("кот",), ("котёнок", "дом"), ("над этой",)])
 def test_the_score_of_a_text_is_that_of_the_package(
-    hotwords: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    hotwords: tuple[str, ...], ru_klm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "ctc_beam_decoder", raising=False)
     pytest.importorskip("ctc_beam_decoder")
-    path = shipped_language_model()
-    if path is None:
-        pytest.skip("this installation holds no ru.klm")
     weights = BeamSettings(64, 0.6, 1.25, -9.5)
-    compiled = BeamDecoder(ALPHABET, path, weights, hotwords=hotwords)
+    compiled = BeamDecoder(ALPHABET, ru_klm, weights, hotwords=hotwords)
     expected = [compiled(frames("-".join(text), 0.8)) for text in SPOKEN]
     monkeypatch.setitem(sys.modules, "ctc_beam_decoder", None)
-    portable = BeamDecoder(ALPHABET, path, weights, hotwords=hotwords)
+    portable = BeamDecoder(ALPHABET, ru_klm, weights, hotwords=hotwords)
     assert isinstance(portable._search, PortableSearch)
     for text, theirs in zip(SPOKEN, expected, strict=True):
         ours = portable(frames("-".join(text), 0.8))
@@ -154,16 +139,14 @@ def test_probabilities_far_apart_neither_overflow_nor_vanish() -> None:
 
 
 @pytest.mark.usefixtures("no_package")
-def test_recordings_are_recognised_with_the_language_model_without_the_package() -> None:
-    if shipped_language_model() is None:
-        pytest.skip("this installation holds no ru.klm")
+def test_recordings_are_recognised_with_the_language_model_without_the_package(ru_klm: Path) -> None:
     recognizer = load_model()
-    decoder = recognizer.beam_decoder(shipped_language_model())
+    decoder = recognizer.beam_decoder(ru_klm)
     assert decoder.settings.beam_width == PORTABLE_BEAM_WIDTH
     assert recognizer.beam_decoder(None, beam_width=100).settings.beam_width == 100
     transcript = recognizer.transcribe(EXAMPLES / "male.wav")
     assert transcript.warnings == ()
-    known = set(MappedModel(shipped_language_model() or Path()).words)
+    known = set(MappedModel(ru_klm).words)
     words = transcript.text.split()
     assert len([word for word in words if word in known]) > 0.7 * len(words) > 3
 

@@ -127,13 +127,12 @@ class _Hotwords:
 class _Beginning:
     """A text as far as it is heard; words that are finished are scored, the last one is begun."""
 
-    __slots__ = ("begun", "context", "finished", "range", "score", "symbol", "text", "words")
+    __slots__ = ("begun", "context", "finished", "range", "score", "symbol", "text")
 
     def __init__(self, text: str, context: tuple[int, ...], vocabulary: tuple[int, int]) -> None:
         self.text = text
         self.begun = ""
         self.symbol = _SPACE
-        self.words = 0
         self.context = context
         self.range = vocabulary
         self.finished = 0.0
@@ -145,8 +144,8 @@ class _Beginning:
 class PortableSearch:
     """A search over `labels`, the blank and the space first, with a language model or without.
 
-    Slower than ctc-beam-decoder by an order of magnitude, see docs/decisions/0043. One recording at a time
-    in a process; threads take turns by Python's lock and each has its own state.
+    Takes four to six times as long as ctc-beam-decoder, see docs/decisions/0043. Threads may share it, and
+    take turns by Python's lock.
     """
 
     def __init__(
@@ -220,7 +219,6 @@ class _Growth:
         new = _Beginning(parent.text + letter, parent.context, parent.range)
         new.symbol = symbol
         new.begun = parent.begun + letter
-        new.words = parent.words
         new.finished = new.score = parent.finished
         if self._language is not None:
             low, high = parent.range
@@ -234,7 +232,6 @@ class _Growth:
 
     def _after_word(self, parent: _Beginning) -> _Beginning:
         new = _Beginning(parent.text + " ", parent.context, self._all)
-        new.words = parent.words + 1
         new.finished, new.context = self.finished(parent)
         new.score = new.finished
         return new
