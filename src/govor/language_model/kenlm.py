@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.errors import InputNotFoundError, ModelError
+from govor.errors import ModelError
 from govor.language import tr
 from govor.language_model.ngrams import (
     SPECIAL_WORDS,
@@ -27,7 +27,7 @@ from govor.language_model.ngrams import (
     find,
     last_word_of,
 )
-from govor.language_model.vocabulary import MAGIC
+from govor.language_model.vocabulary import MAGIC, not_found
 
 _SANITY = MAGIC.ljust(56, b"\0") + struct.pack("<fffIIIQ", 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1)
 _PARAMETERS = "<B3xfiB3xI"
@@ -304,9 +304,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
-        ) from error
+        raise not_found(path, error) from error
 
 
 def _foreign(path: Path) -> ModelError:

@@ -12,11 +12,11 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
-from govor.errors import InputNotFoundError, ModelError
+from govor.errors import ModelError
 from govor.language import tr
 from govor.language_model.kenlm import LAYOUT, aligned, bits_for
 from govor.language_model.ngrams import UNKNOWN
-from govor.language_model.vocabulary import MAGIC
+from govor.language_model.vocabulary import MAGIC, not_found
 
 _UNIGRAM = struct.Struct("<ffQ")
 _CODE = (1 << LAYOUT.bits) - 1
@@ -75,12 +75,7 @@ class MappedModel:
                     raise _foreign(path)
                 self._data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise InputNotFoundError(
-                tr(
-                    f"нет языковой модели {path}: {error.strerror}",
-                    f"no language model {path}: {error.strerror}",
-                )
-            ) from error
+            raise not_found(path, error) from error
         kind = struct.unpack_from(LAYOUT.parameters, self._data, len(LAYOUT.sanity))
         self.order = kind[0]
         if kind[2:] != (LAYOUT.quantized_trie, 1, LAYOUT.search_version) or self.order < 2:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.errors import InputNotFoundError, ModelError
+from govor.errors import ModelError
 from govor.language import tr
 from govor.language_model.kenlm import LAYOUT, bits_for, unpacked
-from govor.language_model.vocabulary import MAGIC
+from govor.language_model.vocabulary import MAGIC, not_found
 
 _MAX_ORDER = 6
 
@@ -30,9 +30,7 @@ def check_binary(path: Path) -> None:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 whole = _is_whole(data)
     except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
-        ) from error
+        raise not_found(path, error) from error
     if not whole:
         raise ModelError(
             tr(

@@ -47,9 +47,14 @@ def read_packed_vocabulary(path: Path) -> bytes:
             )
         ) from error
     except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
-        ) from error
+        raise not_found(path, error) from error
+
+
+def not_found(path: Path, error: OSError) -> InputNotFoundError:
+    """Return the error for a language model's file that cannot be opened."""
+    return InputNotFoundError(
+        tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
+    )
 
 
 def _binary_words(stream: IO[bytes]) -> bytes:
