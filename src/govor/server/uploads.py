@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from numpy.typing import NDArray
 
@@ -18,6 +18,8 @@ from govor.language import tr
 from govor.server.pool import Kind
 from govor.server.state import ServerState, Wishes
 from govor.transcript import Segment, Transcript
+
+_T = TypeVar("_T")
 
 
 class TooLongError(AudioError):
@@ -41,34 +43,28 @@ class NamedFile:
 
     def read(self, size: int = -1) -> bytes:
         """Read as a file does."""
-        try:
-            return self._file.read(size)
-        except ValueError:
-            if not self._file.closed:
-                raise
-            return b""
+        return self._unless_closed(lambda: self._file.read(size), b"")
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek as a file does."""
-        try:
-            self._file.seek(offset, whence)
-        except ValueError:
-            if not self._file.closed:
-                raise
+        self._unless_closed(lambda: self._file.seek(offset, whence), 0)
         return self.tell()
 
     def tell(self) -> int:
         """Tell as a file does."""
-        try:
-            return self._file.tell()
-        except ValueError:
-            if not self._file.closed:
-                raise
-            return 0
+        return self._unless_closed(self._file.tell, 0)
 
     def seekable(self) -> bool:
         """Tell that seeking is possible."""
         return True
+
+    def _unless_closed(self, work: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return work()
+        except ValueError:
+            if not self._file.closed:
+                raise
+            return otherwise
 
 
 class UploadJob:
