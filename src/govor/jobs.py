@@ -126,13 +126,16 @@ def attempt(
 
 def failed(job: Job, reason: str, seconds: float = 0.0) -> JobResult:
     """Return the result of a job that gave nothing."""
-    reason = " ".join(reason.split())
-    return JobResult(job, None, reason if job.source in reason else f"{job.source}: {reason}", (), seconds)
+    return JobResult(job, None, _line(job, reason), (), seconds)
 
 
 def failure_line(job: Job, failure: Exception) -> str:
     """Return one line that names the recording and says what went wrong with it."""
     text = system_error_text(failure) if isinstance(failure, OSError) else str(failure)
+    return _line(job, text)
+
+
+def _line(job: Job, text: str) -> str:
     line = " ".join(text.split())
     return line if _name(job) in line else f"{_name(job)}: {line}"
 
