@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import groupby
 
@@ -165,6 +166,17 @@ def test_command_makes_other_sentences_in_the_voices_of_a_corpus(corpus, monkeyp
     assert prepare("again", "--count", "30", "--exclude", "train_cuts.jsonl") == 0
     again = read_manifest(corpus / "again/train.jsonl")
     assert [utterance.text for utterance in again] == [utterance.text for utterance in made]
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+def test_command_says_words_that_the_dictionary_lacks(corpus, monkeypatch):
+    monkeypatch.chdir(corpus)
+    texts = ["мама дома", "сад дома", "оса дома мама", "мама сад дома", "оса сад дома", "дома оса мама"]
+    (corpus / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    assert prepare("known", "--count", "20") == 1
+    assert prepare("any", "--count", "20", "--any-words") == 0
+    said = {utterance.text for utterance in read_manifest(corpus / "any/train.jsonl")}
+    assert said & set(texts)
 
 
 @pytest.mark.parametrize("dictionary", ["арбуз A R B U0 S\n", "\n"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from govor.numbers import words_to_digits
 
 
 @lru_cache(maxsize=1)
-def _yo_words() -> dict[str, str]:
+def yo_words() -> Mapping[str, str]:
+    """Return the words that are always written with ё, by their spelling with е."""
     from importlib.resources import files
 
     lines = files("govor").joinpath("data", "yo_words.txt").read_text(encoding="utf-8").splitlines()
@@ -20,7 +22,7 @@ def restore_yo(text: str) -> str:
 
     The dictionary is that of eyo-kernel, cut to 10,000 words. Lower case, words parted by single spaces.
     """
-    known = _yo_words()
+    known = yo_words()
     return " ".join(word if "ё" in word else known.get(word, word) for word in text.split(" "))
 
 

@@ -48,14 +48,25 @@ def recombined(
     count: Annotated[
         int, typer.Option(min=1, help=tr("Сколько предложений.", "How many sentences."))
     ] = 20000,
+    any_words: Annotated[
+        bool,
+        typer.Option(
+            "--any-words",
+            help=tr(
+                "Говорить и слова, которых нет в словаре: их произносит espeak-ng.",
+                "Say words that the dictionary lacks, too: espeak-ng pronounces them.",
+            ),
+        ),
+    ] = False,
     exclude: Exclude = None,
     seed: Seed = 1,
     quiet: Quiet = False,
 ) -> int:
     """Put new sentences together from the sounds of recorded voices."""
+    from govor import text_finishing
     from govor.config import FEATURE_PRESETS
-    from govor.corpora.recombined import hear_voices, pronounceable, recombine
-    from govor.corpora.sentences import choose_sentences, read_lines, read_yo_words
+    from govor.corpora.recombined import hear_voices, pronounce_more, pronounceable, recombine
+    from govor.corpora.sentences import choose_sentences, frequent_words, read_lines, read_yo_words
     from govor.pronunciation import read_pronunciations
 
     terminal = Terminal(quiet)
@@ -80,10 +91,14 @@ def recombined(
         )
     forbidden = texts_of(exclude)
     terminal.say(tr("выбор предложений…", "choosing sentences…"))
+    yo_words = read_yo_words(pronunciations)
+    if any_words:
+        yo_words = {**text_finishing.yo_words(), **yo_words}
+        words = frequent_words(texts, yo_words)
+        with terminal.progress(tr("произношение слов", "pronouncing the words")) as update:
+            pronunciations = pronounce_more(pronunciations, words, update)
     # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
-    sentences = choose_sentences(
-        texts, 2 * count, seed, forbidden, read_yo_words(pronunciations), vocabulary=pronunciations
-    )
+    sentences = choose_sentences(texts, 2 * count, seed, forbidden, yo_words, vocabulary=pronunciations)
     config = FEATURE_PRESETS["sphinx8k"]
     with terminal.progress(tr("звуки в записях", "phones in the recordings")) as update:
         voices = hear_voices(known, pronunciations, config, seed, update)

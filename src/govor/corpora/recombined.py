@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.config import FeatureConfig
+from govor.corpora.speech import pronounce_espeak
 from govor.corpora.synthetic import is_alignable, save_features
 from govor.corpora.utterances import load_utterance
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.phone_alignment import ROUNDS, PhoneAligner, Pronounced
+from govor.phone_mapping import PhoneMapping
 from govor.pronunciation import Phones
 from govor.recombination import Inventory, Recorded, describe_voices, spell
 
@@ -29,6 +31,8 @@ MOST_OF_A_SPEAKER = 60
 PAUSE_SHARE = 0.08
 """How often there is a pause between two words."""
 MAX_SECONDS = 18.0
+WORDS_AT_A_TIME = 5000
+"""So many words are given to espeak-ng in one run, about a second."""
 
 Pronunciations = Mapping[str, Phones]
 Progress = Callable[[int, int], None]
@@ -52,6 +56,34 @@ class Voices:
             if len(chosen) >= RECORDINGS_OF_A_VOICE:
                 break
         return Inventory(chosen)
+
+
+def pronounce_more(
+    pronunciations: Pronunciations, words: Sequence[str], progress: Progress | None = None
+) -> dict[str, Phones]:
+    """Return the dictionary with further words, pronounced by espeak-ng in the phones of the dictionary.
+
+    What stands for what is learnt from the words of the dictionary. `progress` is called with how much is
+    done of how much. Raises MissingExtraError without espeak-ng.
+    """
+    taught = [word for word in pronunciations if word.isalpha()]
+    new = [word for word in words if word not in pronunciations and word.isalpha()]
+    total = len(taught) + len(new)
+    heard: list[Phones] = []
+    asked = [*taught, *new]
+    for start in range(0, total, WORDS_AT_A_TIME):
+        heard += pronounce_espeak(asked[start : start + WORDS_AT_A_TIME])
+        if progress is not None:
+            progress(len(heard), total)
+    mapping = PhoneMapping()
+    mapping.learn(
+        [(phones, pronunciations[word]) for word, phones in zip(taught, heard, strict=False) if phones]
+    )
+    found = dict(pronunciations)
+    for word, phones in zip(new, heard[len(taught) :], strict=True):
+        if mapped := mapping(phones):
+            found[word] = mapped
+    return found
 
 
 def pronounceable(utterances: Iterable[Utterance], pronunciations: Pronunciations) -> list[Utterance]:

@@ -1,4 +1,4 @@
-"""Voices that read text aloud: festival's and espeak-ng's, many sentences in one run of the program."""
+"""Voices that read text aloud, or tell the phones of words: festival and espeak-ng, many in one run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from govor.corpora.variation import Samples, require_program
 from govor.errors import MissingExtraError
 from govor.language import tr
+from govor.pronunciation import Phones
 
 FESTIVAL_VOICE = "msu_ru_nsh_clunits"
 ESPEAK_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")
@@ -119,6 +120,44 @@ def speak_espeak(
                 failed.append((identifier, tr("espeak-ng не смог произнести", "espeak-ng could not say it")))
                 continue
             yield Speech(identifier, text, f"espeak-{variant}", waveform, rate)
+
+
+def pronounce_espeak(words: Sequence[str]) -> list[Phones]:
+    """Return the phones that espeak-ng's Russian voice would say for each word, stress marked by ``'``.
+
+    A word that it spells or cannot say has what it would say, or nothing. Raises MissingExtraError without
+    espeak-ng.
+    """
+    if not words:
+        return []
+    program = require_program("espeak-ng", "espeak-ng")
+    # A full stop makes each word a sentence of its own, and of each sentence it writes a line.
+    ended = subprocess.run(
+        [program, "-v", "ru", "-q", "-x", "--sep=_", "--stdin"],
+        input="".join(f"{word}.\n" for word in words).encode(),
+        capture_output=True,
+        check=False,
+    )
+    lines = ended.stdout.decode("utf-8", errors="replace").splitlines()
+    if len(lines) == len(words):
+        return [_espeak_phones(line) for line in lines]
+    if len(words) == 1:
+        return [_espeak_phones("_".join(lines))]
+    middle = len(words) // 2
+    return pronounce_espeak(words[:middle]) + pronounce_espeak(words[middle:])
+
+
+def _espeak_phones(line: str) -> Phones:
+    phones: list[str] = []
+    for part in line.replace(" ", "_").split("_"):
+        phone = part.strip("#,")
+        # Softness is written as a phone of its own, behind the consonant.
+        if phone.startswith(";") and phones:
+            phones[-1] += ";"
+            phone = phone[1:]
+        if phone:
+            phones.append(phone)
+    return tuple(phones)
 
 
 def read_wave(path: Path) -> tuple[Samples, int]:
