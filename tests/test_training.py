@@ -120,7 +120,8 @@ import govor.training as training
 from test_training import Listener
 
 folder = Path(sys.argv[2])
-settings = CONFIG.training.model_copy(update={"checkpoint_minutes": float(sys.argv[3]), "epochs": 3})
+changes = {"checkpoint_minutes": float(sys.argv[3]), "optimizer": sys.argv[4], "epochs": 3}
+settings = CONFIG.training.model_copy(update=changes)
 config = CONFIG.model_copy(update={"training": settings, "augment": AUGMENT})
 utterances = make(folder, ("да", "нет", "мама дома", "анна", "дом", "тема") * 2)
 
@@ -174,14 +175,15 @@ assert not child(None)
 """
 
 
-@pytest.mark.parametrize("checkpoint_minutes", [1e-9, 1e9])
+@pytest.mark.parametrize(
+    ("checkpoint_minutes", "optimizer"), [(1e-9, "adamw"), (1e9, "adamw"), (1e-9, "muon")]
+)
 def test_run_killed_at_many_points_and_resumed_gives_the_weights_of_one_that_was_not(
-    tmp_path: Path, checkpoint_minutes: float
+    tmp_path: Path, checkpoint_minutes: float, optimizer: str
 ) -> None:
     # With a checkpoint after every step, and with one only at the ends of epochs.
-    subprocess.run(
-        [sys.executable, "-c", DRIVER, str(TESTS), str(tmp_path), str(checkpoint_minutes)], check=True
-    )
+    arguments = [str(TESTS), str(tmp_path), str(checkpoint_minutes), optimizer]
+    subprocess.run([sys.executable, "-c", DRIVER, *arguments], check=True)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for name in ("last", "best"):
         one, two = (load_checkpoint(folder / f"{name}.safetensors") for folder in (whole, killed))

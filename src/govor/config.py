@@ -153,6 +153,8 @@ class TrainingConfig(_Frozen):
     """Batches whose gradients make one step, divided among the processes; 0 is one for each process."""
     block_hours: float = Field(4.0, gt=0)
     """Speech of shards that each process holds in memory at once, hours."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """``muon`` learns more from each hour where steps are large, of 400 s of speech and more."""
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(200, ge=0)
     final_rate_fraction: float = Field(0.02, ge=0, le=1)

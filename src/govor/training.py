@@ -34,6 +34,7 @@ from govor.language import tr
 from govor.loading import load_steps
 from govor.metrics import score
 from govor.model import AcousticNetwork, flushed_denormals
+from govor.optimizer import make_optimizer
 from govor.ranks import RankLostError, Ranks
 from govor.text import Alphabet
 from govor.training_report import EpochReport, Example, spread, tensorboard_writer, write_report
@@ -96,11 +97,7 @@ class Trainer:
         if self.denominator is not None:
             self.denominator.to(self.ranks.device)
         self.names = [name for name, _ in self.model.named_parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=config.training.learning_rate,
-            weight_decay=config.training.weight_decay,
-        )
+        self.optimizer = make_optimizer(config.training, self.model, self.bfloat16)
         self.average = {name: value.detach().clone() for name, value in self.model.named_parameters()}
         self.progress = Progress(
             num_parts=choose_num_parts(config.training.batches_per_step, self.ranks.size)
