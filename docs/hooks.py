@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
-from site_pages import accuracy, cli_reference, costs, decisions_index, model_card, python_reference, speed
+from site_pages import model_card, python_reference
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -35,17 +35,13 @@ SHARED = {
     "images/favicon.svg": ROOT / "src" / "govor" / "server" / "static" / "favicon.svg",
 }
 GENERATED = {
-    "cli.md": cli_reference,
     "python.md": python_reference,
-    "accuracy.md": accuracy,
-    "speed.md": speed,
-    "costs.md": costs,
     "model-card.md": model_card,
-    "decisions/index.md": decisions_index,
 }
 # From links as they lie in the repository to links of the site.
 LINKS = (
     (r"\.\./images/", "images/"),
+    (r"\.\./decisions/README\.md", "decisions/index.md"),
     (r"\.\./decisions/", "decisions/"),
     (r"\.\./\.\./recipes/small/README\.md", "recipe.md"),
     (r"\.\./\.\./recipes/language_model/README\.md", "recipe-lm.md"),
@@ -67,7 +63,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name = f"images/{path.relative_to(DOCS / 'images').as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
     for path in sorted((DOCS / "decisions").glob("*.md")):
-        files.append(File.generated(config, f"decisions/{path.name}", abs_src_path=str(path)))
+        name = path.name.replace("README", "index")
+        files.append(File.generated(config, f"decisions/{name}", abs_src_path=str(path)))
     for name, path in SHARED.items():
         files.append(File.generated(config, name, abs_src_path=str(path)))
     for name, page in GENERATED.items():

@@ -1,4 +1,8 @@
-"""Pages of the site that are made from what was measured: each function takes the language and gives Markdown."""
+"""Pages that are made from what was measured, and from the program: each function takes a language, gives Markdown.
+
+Those that other pages link to lie in docs/ru and docs/en too (`WRITTEN`), so that the links lead somewhere in the
+repository as well; ``make tables`` writes them, a test compares.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +92,17 @@ def model_card(language: str) -> str:
     return (english if language == "en" else russian.replace("*English below.*\n", "")).strip() + "\n"
 
 
-def decisions_index(language: str) -> str:
-    """List the decisions, the newest last."""
-    lines = ["# Решения" if language == "ru" else "# Decisions", ""]
-    lines += (
-        ["Почему сделано так, а не иначе, что пробовали ещё и чего это стоит. Страницы — по-английски.", ""]
-        if language == "ru"
-        else ["Why it is made so and not otherwise, what else was tried, and what it costs.", ""]
-    )
-    for path in sorted((DOCS / "decisions").glob("*.md")):
+def decisions_index() -> str:
+    """List the decisions, the newest last; one page for both languages, as the decisions themselves are."""
+    lines = [
+        "# Решения · Decisions",
+        "",
+        "Почему сделано так, а не иначе, что пробовали ещё и чего это стоит. Страницы — по-английски.",
+        "",
+        "Why it is made so and not otherwise, what else was tried, and what it costs.",
+        "",
+    ]
+    for path in sorted((DOCS / "decisions").glob("0*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
         lines.append(f"- [{title}]({path.name})")
     return "\n".join(lines) + "\n"
@@ -125,7 +132,7 @@ def accuracy(language: str) -> str:
             "",
             "## Как к этому пришли",
             "",
-            "Обучения по порядку, ошибки — жадно → с языковой моделью. Настройки каждого — в [опытах](experiments.md).",
+            "Обучения по порядку, ошибки — жадно → с языковой моделью. Настройки каждого — в [опытах](../../benchmarks/RESULTS.md).",
         ]
         if russian
         else [
@@ -141,7 +148,7 @@ def accuracy(language: str) -> str:
             "## How it came to this",
             "",
             "Trainings in order; errors are greedy → with the language model. The settings of each stand in the "
-            "[experiments](experiments.md).",
+            "[experiments](../../benchmarks/RESULTS.md).",
         ]
     )
     names = ("обучение", "весов, млн", "часов") if russian else ("training", "weights, M", "hours")
@@ -334,3 +341,18 @@ def costs(language: str) -> str:
 def _hours(value: float, language: str) -> str:
     text = f"{value:.1f}" if value < 10 else f"{value:.0f}"
     return f"{text} {'ч' if language == 'ru' else 'h'}".replace(".", "," if language == "ru" else ".")
+
+
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "accuracy.md": accuracy,
+    "cli.md": cli_reference,
+    "costs.md": costs,
+    "speed.md": speed,
+}
+DECISIONS = DOCS / "decisions" / "README.md"
+
+
+def written() -> dict[Path, str]:
+    """Return the pages that lie in the repository, and what should stand in them."""
+    pages = {DOCS / code / name: page(code) for code in ("ru", "en") for name, page in WRITTEN.items()}
+    return {path: text.rstrip() + "\n" for path, text in (pages | {DECISIONS: decisions_index()}).items()}

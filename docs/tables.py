@@ -2,7 +2,8 @@
 
 A benchmark writes its figures with ``--json`` to benchmarks/measured/NAME.json; ``make bench`` runs them all.
 Here each file becomes a table between ``<!-- table NAME -->`` and ``<!-- end of table -->``, in both languages.
-Nothing between those marks is written by hand; a test compares. Tables of the decoders are in decoder_tables.py.
+Nothing between those marks is written by hand; a test compares. Tables of the decoders are in decoder_tables.py,
+whole pages that are made in the same way in site_pages.py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import decoder_tables
+from site_pages import written
 from tabulating import Figures, Language, table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -222,8 +224,15 @@ def main() -> None:
             before = path.read_text("utf-8")
             after = filled(before, language)
             if after != before:
-                path.write_text(after, encoding="utf-8")
-                print(path.relative_to(ROOT), file=sys.stderr)
+                _write(path, after)
+    for path, text in written().items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    print(path.relative_to(ROOT), file=sys.stderr)
 
 
 if __name__ == "__main__":
