@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tabulating import Language, figures, stale_note
+from text_figures import megabytes
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 BENCHMARKS = ROOT / "benchmarks"
@@ -113,6 +116,12 @@ def runs() -> list[Run]:
     return [json.loads(path.read_text("utf-8")) for path in sorted((BENCHMARKS / "results").glob("*.json"))]
 
 
+def newest_run(model: str) -> Run:
+    """Return the newest training run of a model, by the name of its file: 00-seed4.json is one of seed."""
+    names = [path.stem for path in sorted((BENCHMARKS / "results").glob(f"*-{model}*.json"))]
+    return json.loads((BENCHMARKS / "results" / f"{names[-1]}.json").read_text("utf-8"))
+
+
 def accuracy(language: str) -> str:
     """Return the table of the shipped model from its card, and how the runs came to it."""
     russian = language == "ru"
@@ -180,13 +189,12 @@ def _errors(found: dict[str, Any], figure: str) -> str:
 
 def speed(language: str) -> str:
     """Return the figures of benchmarks/speed.json."""
-    figures = json.loads((BENCHMARKS / "speed.json").read_text("utf-8"))
-    machine, times, start = figures["machine"], figures["times_faster_than_speech"], figures["start"]
-    phrases = figures["phrases"]
+    run = figures("speed")
+    machine, times, start = run["machine"], run["times_faster_than_speech"], run["start"]
+    phrases = run["phrases"]
     where = f"{machine['processor']}, {machine['system']}, Python {machine['python']}"
     where += f", onnxruntime {machine['onnxruntime']}, numpy {machine['numpy']}"
-    model = f"{figures['model_megabytes']:.1f}"
-    lm = f"{figures['language_model_megabytes']:.1f}"
+    model, lm = (f"{megabytes(name):.1f}" for name in ("small.onnx", "ru.klm"))
 
     def hour(name: str) -> str:
         return f"{3600 / times[name]:.0f}"
@@ -217,6 +225,8 @@ def speed(language: str) -> str:
     )
     lines = [first, "|---|---:|---:|", *(f"| {row[column]} | {row[2]} | {row[3]} |" for row in rows), ""]
     greedy, beam = start["greedy"], start["beam"]
+    if note := stale_note([run], Language(language)):
+        lines += [note, ""]
     if language == "ru":
         lines += [
             "| вся команда `govor transcribe`, 4 с речи | жадно | с языковой моделью |",

@@ -55,6 +55,12 @@ CHANGES = (
     (r"127\.0\.0\.1:8000", "127.0.0.1:{port}"),
     (r"govor serve\b", "govor serve --port {port}"),
     (r"--wyoming 10300", "--wyoming 0"),
+    # What `make bench` runs (test_make_bench_…), on a few recordings and without touching the pages.
+    (
+        r'make bench BENCH="(.*)"',
+        r"python {root}/benchmarks/measure.py \1 --data data/features --measured new"
+        r" && test -s new/decoding.json -a -s new/hotwords.json",
+    ),
     (r"--vosk 2700", "--vosk 0"),
 )
 # Names of files in the Russian pages, and what they are called in the English ones.
