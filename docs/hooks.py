@@ -54,6 +54,9 @@ LINKS = (
 # The site has a switch of its own, and a line that leads to the other language is for readers of the disk.
 OTHER_LANGUAGE = re.compile(r"^\*\[(?:По-русски|In English)\]\(\.\./(?:ru|en)/[^)]*\)\*\n+", re.MULTILINE)
 
+# A cell of two figures stays on one line.
+PAIR = re.compile(r"(?<=\| )([\d.,–]+) / ([\d.,]+)(?= \|)")
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what does not lie in the folder of this language."""
@@ -77,4 +80,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     markdown = OTHER_LANGUAGE.sub("", markdown)
     for before, after in LINKS:
         markdown = re.sub(rf"\]\({before}", f"]({after}", markdown)
-    return markdown
+    return PAIR.sub("\\1\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}\\2", markdown)
