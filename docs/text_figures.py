@@ -54,7 +54,6 @@ FIGURES: dict[str, Callable[[Language], str]] = {
     "word-tail-ms": lambda tr: tr.number(1000 * decoding()["times"]["tail"]),
     "word-times-others-ms": lambda tr: tr.number(figures("word-times")["others_median_ms"]),
     "process-megabytes": lambda tr: tr.number(figures("speed")["start"]["beam"]["peak_megabytes"], -1),
-    "times-as-fast-as-speech": lambda tr: tr.number(figures("speed")["times_faster_than_speech"]["beam"], -1),
 }
 
 

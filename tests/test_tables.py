@@ -72,6 +72,13 @@ def test_figures_of_models_that_ship_no_longer_are_shown_as_such() -> None:
         assert "models before" in tabulating.stale_note([current, old], english)
 
 
+def test_recognition_is_some_hundred_times_faster_than_speech_as_the_page_of_the_raspberry_says() -> None:
+    times = tabulating.figures("speed")["times_faster_than_speech"]
+    assert 70 < times["greedy"] < 200
+    assert "раз в сто" in (ROOT / "docs/ru/raspberry-pi.md").read_text("utf-8")
+    assert "some hundred\ntimes" in (ROOT / "docs/en/raspberry-pi.md").read_text("utf-8")
+
+
 def test_the_model_card_is_of_the_model_that_ships() -> None:
     # If this fails: make card
     models = ROOT / "src" / "govor" / "models"
