@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The manifests of `govor prepare sphinx`, and one of recordings that are in no corpus of ours.
+DATA ?= data/voxforge
+ELSEWHERE ?= data/elsewhere.jsonl
 
 # Russian or English, chosen as govor chooses: the first of these variables that is set decides.
 RUSSIAN := $(filter ru% RU%,$(firstword $(GOVOR_LANG) $(LC_ALL) $(LC_MESSAGES) $(LANG)))
 say = $(if $(RUSSIAN),$(1),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures notebooks tables refresh bench examples lock clean
+.PHONY: help demo test lint format docs pictures reliability notebooks tables card refresh bench examples lock clean
 
 help:
 	@echo "make demo      $(call say,распознать две записи из examples/ поставляемой моделью,recognise the two recordings in examples/ with the shipped model)"
@@ -19,6 +22,7 @@ help:
 	@echo "make pictures  $(call say,сделать рисунки документации заново,make the pictures of the documentation anew)"
 	@echo "make notebooks $(call say,выполнить тетради заново: notebooks/,execute the notebooks anew: notebooks/)"
 	@echo "make tables    $(call say,таблицы документации заново из benchmarks/measured/,the tables of the documentation anew from benchmarks/measured/)"
+	@echo "make card      $(call say,карточка модели: точность на dev и тестах,the model card: accuracy on dev and the tests)"
 	@echo "make refresh   $(call say,рисунки и тетради и таблицы: после замены модели,pictures and notebooks and tables: after a change of the model)"
 	@echo "make bench     $(call say,измерить всё для этих таблиц: полчаса на свободной машине,measure all for these tables: half an hour on an idle machine)"
 	@echo "make examples  $(call say,сделать записи examples/ заново (festival и sox),make the recordings of examples/ anew (festival and sox))"
@@ -56,8 +60,16 @@ pictures: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	$(BIN)/python notebooks/execute.py
 
-# What shows the shipped model's work, once it has been replaced; `make bench` before it, for the figures.
-refresh: tables pictures notebooks
+# After a change of the model: `make card`, `make bench` on an idle machine for the figures, then this for the rest.
+refresh: pictures reliability notebooks tables
+
+# Left out, and said so, where there is no VoxForge.
+reliability: $(VENV)/.dev
+	$(BIN)/python benchmarks/measure.py --data $(DATA) --only confidence
+
+card: $(VENV)/.dev
+	$(BIN)/python recipes/model_card.py src/govor/models/small.onnx --training recipes/small/training.json \
+	  --data $(DATA) --elsewhere $(ELSEWHERE) --output src/govor/models/MODEL_CARD.md
 
 tables: $(VENV)/.dev
 	$(BIN)/python docs/tables.py

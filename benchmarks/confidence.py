@@ -2,6 +2,7 @@
 
     python benchmarks/confidence.py data/dev.jsonl [--model m.onnx] --output docs/images/reliability.svg
 
+The plot is of the first decoder, the figures of all; ``--json FILE`` keeps them for docs/tables.py.
 Confidences are cross-validated by speaker: no word is judged by a model that was fitted to its speaker.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from govor.confidence import Bin, cross_validated, expected_calibration_error, reliability
 from govor.recognizer import load_model
+from keeping import keep
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
 from confidence import features_of, heard, judged_words
@@ -62,22 +64,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--decoder", default="greedy")
+    parser.add_argument("--decoders", nargs="+", default=["greedy", "beam"])
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     recognizer = load_model(arguments.model)
-    decode = recognizer.decoder(arguments.decoder)
-    features, correct, speakers = judged_words(
-        heard(recognizer.model_for(decode), features_of(arguments.manifest)), decode
-    )
-    curves = {}
-    for name, color, confidences in (
-        ("без калибровки · raw", "#c0392b", np.exp(features[:, 0])),
-        ("с калибровкой · calibrated", "#2060b0", cross_validated(features, correct, speakers)),
-    ):
-        error = expected_calibration_error(confidences, correct)
-        print(f"{name}: ECE {error:.4f}, {len(correct)} words, {correct.mean():.3f} right")
-        curves[f"{name}: ECE {error:.3f}"] = (color, reliability(confidences, correct))
+    utterances = features_of(arguments.manifest)
+    curves: dict[str, tuple[str, tuple[Bin, ...]]] = {}
+    rows = []
+    for decoder in arguments.decoders:
+        decode = recognizer.decoder(decoder)
+        trials = heard(recognizer.model_for(decode), utterances)
+        features, correct, speakers = judged_words(trials, decode)
+        row = {"decoder": decoder, "words": len(correct), "right": float(correct.mean())}
+        for key, name, color, confidences in (
+            ("raw", "без калибровки · raw", "#c0392b", np.exp(features[:, 0])),
+            ("fitted", "с калибровкой · calibrated", "#2060b0", cross_validated(features, correct, speakers)),
+        ):
+            row[key] = expected_calibration_error(confidences, correct)
+            print(f"{decoder}, {name}: ECE {row[key]:.4f}, {len(correct)} words, {correct.mean():.3f} right")
+            if not rows:
+                curve = reliability(confidences, correct)
+                curves[f"{name}: ECE {row[key]:.3f}"] = (color, curve)
+        rows.append(row)
+    keep(arguments.json, {"rows": rows})
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(plot(curves), encoding="utf-8")
 

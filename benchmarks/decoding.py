@@ -207,12 +207,15 @@ def main() -> None:
 def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-def]
     """Return the errors of greedy decoding and of the tuned search with each language model."""
     from govor.features import load_features
+    from govor.language_model import read_kenlm
     from govor.metrics import score
     from govor.text import normalize
 
     references = [normalize(row.text) for row in utterances]
+    sentences = [text.split() for text in references]
     decoders = [("greedy", recognizer.decoder("greedy"))]
-    decoders += [(path.name, recognizer.beam_decoder(path)) for path in language_models]
+    by_name = {path.name: path for path in language_models}
+    decoders += [(name, recognizer.beam_decoder(path)) for name, path in by_name.items()]
     features = [load_features(row.features) for row in utterances]
     found = []
     for name, decode in decoders:
@@ -220,6 +223,9 @@ def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-d
         texts = [decode(model.log_probs([values])[0]).text for values in features]
         scores = score(references, texts)
         found.append({"name": name, "wer": scores.words.rate, "cer": scores.characters.rate})
+        if name != "greedy":
+            text = read_kenlm(by_name[name]).perplexity(sentences)
+            found[-1] |= {"perplexity": text.perplexity, "unknown": text.unknown_rate}
         print(f"all {len(utterances)}: {name} WER {scores.words.rate:.4f} CER {scores.characters.rate:.4f}")
     width = decoders[-1][1].settings.beam_width
     return {"utterances": len(utterances), "beam": width, "rows": found}

@@ -25,6 +25,8 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+from keeping import keep
+
 RATE = 16000
 PAUSE_SECONDS = 0.6
 STARTS = 5
@@ -166,6 +168,7 @@ def main() -> int:
     parser.add_argument("--recordings", type=Path, nargs="*", default=[])
     parser.add_argument("--whisper-python", default=sys.executable, help="python with faster-whisper")
     parser.add_argument("--whisper-model", default="base", help="its name in the local cache, or its folder")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     minutes = sorted(arguments.minutes)
     sources = recordings(arguments.recordings)
@@ -173,6 +176,8 @@ def main() -> int:
         f"{len(sources)} recordings, from {sources[0].parent}; load of the machine {os.getloadavg()[0]:.1f}"
     )
     missed: list[str] = []
+    starts: dict[str, float] = {}
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         short = Path(folder) / "short.wav"
         write_wav(short, sources, 4)
@@ -220,6 +225,7 @@ def main() -> int:
             judge(f"{name}: times real time", statistics.median(times), speed, math.inf, missed)
             judge(f"{name}: peak memory, MB", max(row["peak"] for row in rows), 0, memory, missed)
             wall, cpu = start_seconds(decoder, arguments.model, short)
+            starts[decoder] = cpu
             judge(f"{name}: start to first text, s (wall {wall:.2f})", cpu, 0, 0.8, missed)
             if len(minutes) > 1:
                 growth = exponent(minutes, [row["cpu"] for row in rows])
@@ -230,6 +236,11 @@ def main() -> int:
                     1.05,
                     missed,
                 )
+    kept = {
+        name: [{"minutes": length} | row for length, row in zip(minutes, rows, strict=True)]
+        for name, rows in found.items()
+    }
+    keep(arguments.json, kept | {"start_seconds": starts, "load_average": load})
     if missed:
         print("\nmissed: " + "; ".join(missed))
     return 1 if missed else 0

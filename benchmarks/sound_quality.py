@@ -22,6 +22,7 @@ from govor.audio import load_audio
 from govor.errors import GovorError
 from govor.raw_audio import _mulaw
 from govor.recognizer import load_model
+from keeping import keep
 
 RATE = 16000
 FESTVOX = Path("/usr/share/festival/voices/russian")
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, default=40)
     parser.add_argument("--decoder", default="greedy")
     parser.add_argument("--only", default="")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     files = sorted(FESTVOX.glob("*/wav/*.wav"))
     random.Random(0).shuffle(files)
@@ -92,6 +94,7 @@ def main() -> None:
     music = music[: options.num]
     recognizer = load_model()
     print(f"{'':24}{'number':>8}" + "".join(f"{code:>10}" for code in CODES) + f"{'words':>8}{'x real':>8}")
+    rows = []
     for name, sounds in kinds(clean, music):
         if options.only not in name:
             continue
@@ -103,8 +106,11 @@ def main() -> None:
             num_words += len(transcript.words)
             seconds += transcript.duration
         speed = seconds / (time.process_time() - started)
+        row = {"kind": name, "recordings": len(sounds), "words": num_words}
+        rows.append(row | {"warned": {code: found[code] for code in CODES}})
         counts = "".join(f"{found[code]:>10}" for code in CODES)
         print(f"{name:24}{len(sounds):>8}{counts}{num_words / len(sounds):>8.1f}{speed:>8.0f}", flush=True)
+    keep(options.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ from typing import Any
 import typer
 
 from govor.cli.app import command_tree
-from govor.language import tr
+from govor.cli.russian_help import translate_command
+from govor.language import speaks_russian, tr
 
 
 def reference() -> str:
     """Return the page: every command with its help, arguments and options, from the program itself."""
     tree: Any = typer.main.get_command(command_tree(()))
+    if speaks_russian():
+        translate_command(tree)
     lines = [
         tr("# Команды", "# Commands"),
         "",
@@ -53,7 +56,8 @@ def _section(name: str, command: Any) -> list[str]:
             *(f"$ {line.strip()}" for line in _unmarked(example).split("\n") if line.strip()),
         ]
         lines += ["```", ""]
-    rows = [_row(option) for option in command.params if option.name != "help" and not option.hidden]
+    params = command.get_params(typer.Context(command))
+    rows = [_row(option) for option in params if option.name != "help" and not option.hidden]
     if rows:
         lines += ["| | |", "|---|---|", *rows, ""]
     return lines

@@ -111,7 +111,7 @@ def decoding(run: Figures, tr: Language) -> str:
     if total := run.get("whole"):
         errors = [
             f"{tr('жадно', 'greedy') if row['name'] == 'greedy' else '`' + row['name'] + '`'} "
-            f"WER {tr.number(row['wer'], 3)}, CER {tr.number(row['cer'], 3)}"
+            f"WER {tr.number(row['wer'], 3)}, CER {tr.number(row['cer'], 3)}{_text_fit(row, tr)}"
             for row in total["rows"]
         ]
         all_of_it = tr(
@@ -120,6 +120,17 @@ def decoding(run: Figures, tr: Language) -> str:
         )
         parts.append(all_of_it + "; ".join(errors) + ".")
     return "\n\n".join(parts)
+
+
+def _text_fit(row: Figures, tr: Language) -> str:
+    """Return how well a language model knows the sentences, where that was measured."""
+    if "perplexity" not in row:
+        return ""
+    perplexity, unknown = tr.number(row["perplexity"]), tr.percent(row["unknown"], 1)
+    return tr(
+        f" (перплексия {perplexity}, незнакомых слов {unknown})",
+        f" (perplexity {perplexity}, {unknown} unknown words)",
+    )
 
 
 def ratios(rows: list[Figures]) -> dict[bool, list[float]]:

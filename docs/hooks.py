@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
-from site_pages import accuracy, cli_reference, costs, decisions_index, model_card, python_reference, speed
+from site_pages import model_card, python_reference
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -35,17 +35,13 @@ SHARED = {
     "images/favicon.svg": ROOT / "src" / "govor" / "server" / "static" / "favicon.svg",
 }
 GENERATED = {
-    "cli.md": cli_reference,
     "python.md": python_reference,
-    "accuracy.md": accuracy,
-    "speed.md": speed,
-    "costs.md": costs,
     "model-card.md": model_card,
-    "decisions/index.md": decisions_index,
 }
 # From links as they lie in the repository to links of the site.
 LINKS = (
     (r"\.\./images/", "images/"),
+    (r"\.\./decisions/README\.md", "decisions/index.md"),
     (r"\.\./decisions/", "decisions/"),
     (r"\.\./\.\./recipes/small/README\.md", "recipe.md"),
     (r"\.\./\.\./recipes/language_model/README\.md", "recipe-lm.md"),
@@ -58,6 +54,9 @@ LINKS = (
 # The site has a switch of its own, and a line that leads to the other language is for readers of the disk.
 OTHER_LANGUAGE = re.compile(r"^\*\[(?:По-русски|In English)\]\(\.\./(?:ru|en)/[^)]*\)\*\n+", re.MULTILINE)
 
+# A cell of two figures stays on one line.
+PAIR = re.compile(r"(?<=\| )([\d.,–]+) / ([\d.,]+)(?= \|)")
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what does not lie in the folder of this language."""
@@ -67,7 +66,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name = f"images/{path.relative_to(DOCS / 'images').as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
     for path in sorted((DOCS / "decisions").glob("*.md")):
-        files.append(File.generated(config, f"decisions/{path.name}", abs_src_path=str(path)))
+        name = path.name.replace("README", "index")
+        files.append(File.generated(config, f"decisions/{name}", abs_src_path=str(path)))
     for name, path in SHARED.items():
         files.append(File.generated(config, name, abs_src_path=str(path)))
     for name, page in GENERATED.items():
@@ -80,4 +80,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     markdown = OTHER_LANGUAGE.sub("", markdown)
     for before, after in LINKS:
         markdown = re.sub(rf"\]\({before}", f"]({after}", markdown)
-    return markdown
+    return PAIR.sub("\\1\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}\\2", markdown)

@@ -1,4 +1,8 @@
-"""Pages of the site that are made from what was measured: each function takes the language and gives Markdown."""
+"""Pages that are made from what was measured, and from the program: each function takes a language, gives Markdown.
+
+Those that other pages link to lie in docs/ru and docs/en too (`WRITTEN`), so that the links lead somewhere in the
+repository as well; ``make tables`` writes them, a test compares.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tabulating import Language, figures, stale_note
+from text_figures import megabytes
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -87,15 +95,17 @@ def model_card(language: str) -> str:
     return (english if language == "en" else russian.replace("*English below.*\n", "")).strip() + "\n"
 
 
-def decisions_index(language: str) -> str:
-    """List the decisions, the newest last."""
-    lines = ["# Решения" if language == "ru" else "# Decisions", ""]
-    lines += (
-        ["Почему сделано так, а не иначе, что пробовали ещё и чего это стоит. Страницы — по-английски.", ""]
-        if language == "ru"
-        else ["Why it is made so and not otherwise, what else was tried, and what it costs.", ""]
-    )
-    for path in sorted((DOCS / "decisions").glob("*.md")):
+def decisions_index() -> str:
+    """List the decisions, the newest last; one page for both languages, as the decisions themselves are."""
+    lines = [
+        "# Решения · Decisions",
+        "",
+        "Почему сделано так, а не иначе, что пробовали ещё и чего это стоит. Страницы — по-английски.",
+        "",
+        "Why it is made so and not otherwise, what else was tried, and what it costs.",
+        "",
+    ]
+    for path in sorted((DOCS / "decisions").glob("0*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
         lines.append(f"- [{title}]({path.name})")
     return "\n".join(lines) + "\n"
@@ -104,6 +114,12 @@ def decisions_index(language: str) -> str:
 def runs() -> list[Run]:
     """Return the training runs of benchmarks/results in their order."""
     return [json.loads(path.read_text("utf-8")) for path in sorted((BENCHMARKS / "results").glob("*.json"))]
+
+
+def newest_run(model: str) -> Run:
+    """Return the newest training run of a model, by the name of its file: 00-seed4.json is one of seed."""
+    names = [path.stem for path in sorted((BENCHMARKS / "results").glob(f"*-{model}*.json"))]
+    return json.loads((BENCHMARKS / "results" / f"{names[-1]}.json").read_text("utf-8"))
 
 
 def accuracy(language: str) -> str:
@@ -125,7 +141,7 @@ def accuracy(language: str) -> str:
             "",
             "## Как к этому пришли",
             "",
-            "Обучения по порядку, ошибки — жадно → с языковой моделью. Настройки каждого — в [опытах](experiments.md).",
+            "Обучения по порядку, ошибки — жадно → с языковой моделью. Настройки каждого — в [опытах](../../benchmarks/RESULTS.md).",
         ]
         if russian
         else [
@@ -141,7 +157,7 @@ def accuracy(language: str) -> str:
             "## How it came to this",
             "",
             "Trainings in order; errors are greedy → with the language model. The settings of each stand in the "
-            "[experiments](experiments.md).",
+            "[experiments](../../benchmarks/RESULTS.md).",
         ]
     )
     names = ("обучение", "весов, млн", "часов") if russian else ("training", "weights, M", "hours")
@@ -173,13 +189,12 @@ def _errors(found: dict[str, Any], figure: str) -> str:
 
 def speed(language: str) -> str:
     """Return the figures of benchmarks/speed.json."""
-    figures = json.loads((BENCHMARKS / "speed.json").read_text("utf-8"))
-    machine, times, start = figures["machine"], figures["times_faster_than_speech"], figures["start"]
-    phrases = figures["phrases"]
+    run = figures("speed")
+    machine, times, start = run["machine"], run["times_faster_than_speech"], run["start"]
+    phrases = run["phrases"]
     where = f"{machine['processor']}, {machine['system']}, Python {machine['python']}"
     where += f", onnxruntime {machine['onnxruntime']}, numpy {machine['numpy']}"
-    model = f"{figures['model_megabytes']:.1f}"
-    lm = f"{figures['language_model_megabytes']:.1f}"
+    model, lm = (f"{megabytes(name):.1f}" for name in ("small.onnx", "ru.klm"))
 
     def hour(name: str) -> str:
         return f"{3600 / times[name]:.0f}"
@@ -210,6 +225,8 @@ def speed(language: str) -> str:
     )
     lines = [first, "|---|---:|---:|", *(f"| {row[column]} | {row[2]} | {row[3]} |" for row in rows), ""]
     greedy, beam = start["greedy"], start["beam"]
+    if note := stale_note([run], Language(language)):
+        lines += [note, ""]
     if language == "ru":
         lines += [
             "| вся команда `govor transcribe`, 4 с речи | жадно | с языковой моделью |",
@@ -334,3 +351,18 @@ def costs(language: str) -> str:
 def _hours(value: float, language: str) -> str:
     text = f"{value:.1f}" if value < 10 else f"{value:.0f}"
     return f"{text} {'ч' if language == 'ru' else 'h'}".replace(".", "," if language == "ru" else ".")
+
+
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "accuracy.md": accuracy,
+    "cli.md": cli_reference,
+    "costs.md": costs,
+    "speed.md": speed,
+}
+DECISIONS = DOCS / "decisions" / "README.md"
+
+
+def written() -> dict[Path, str]:
+    """Return the pages that lie in the repository, and what should stand in them."""
+    pages = {DOCS / code / name: page(code) for code in ("ru", "en") for name, page in WRITTEN.items()}
+    return {path: text.rstrip() + "\n" for path, text in (pages | {DECISIONS: decisions_index()}).items()}

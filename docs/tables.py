@@ -2,32 +2,31 @@
 
 A benchmark writes its figures with ``--json`` to benchmarks/measured/NAME.json; ``make bench`` runs them all.
 Here each file becomes a table between ``<!-- table NAME -->`` and ``<!-- end of table -->``, in both languages.
-Nothing between those marks is written by hand; a test compares. Tables of the decoders are in decoder_tables.py.
+Nothing between those marks is written by hand; a test compares. Tables of the decoders are in decoder_tables.py,
+whole pages that are made in the same way in site_pages.py.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import decoder_tables
-from tabulating import Figures, Language, table
+from recognition_tables import confidence, recognition, sound_quality
+from site_pages import SETS, newest_run, written
+from tabulating import Language, figures, is_stale, stale_note, table
+from text_figures import filled_text, megabytes
 
 ROOT = Path(__file__).resolve().parents[1]
-MEASURED = ROOT / "benchmarks" / "measured"
 MARKED = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 PAGES = {
     "ru": [ROOT / "README.md", *sorted((ROOT / "docs" / "ru").glob("*.md"))],
     "en": [ROOT / "README.en.md", *sorted((ROOT / "docs" / "en").glob("*.md"))],
 }
-
-
-def figures(name: str) -> Figures:
-    """Return what a benchmark has measured."""
-    return json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
+# Pages that there are in English only.
+ENGLISH = [ROOT / "recipes" / "seed" / "README.md", ROOT / "recipes" / "language_model" / "README.md"]
 
 
 def listening(tr: Language) -> str:
@@ -167,20 +166,28 @@ def foreign(tr: Language) -> str:
     return table(head, rows)
 
 
-def accuracy(tr: Language) -> str:
-    """The table of the model card without its intervals, and what the model costs."""
+def card_rows(tr: Language) -> list[str]:
+    """Return the lines of the model card's table."""
     card = (ROOT / "src/govor/models/MODEL_CARD.md").read_text("utf-8")
     russian, _, english = card.partition("\n---\n")
     part = re.split(r"^## (?:Точность|Accuracy)\n", tr(russian, english), maxsplit=1, flags=re.MULTILINE)[1]
     # The first table; after it the card shows what was misheard.
     rows = re.search(r"(?:^\|.*\n)+", part, re.MULTILINE)
     assert rows is not None
-    shown = [re.sub(r" \([\d.]+–[\d.]+\)", "", row) for row in rows[0].splitlines()]
+    return rows[0].splitlines()
+
+
+def accuracy(tr: Language) -> str:
+    """The table of the model card without its intervals, and what the model costs."""
+    shown = [re.sub(r" \([\d.]+–[\d.]+\)", "", row) for row in card_rows(tr)]
     if tr.code == "ru":
         shown = [re.sub(r"(\d)\.(\d)", r"\1,\2", row) for row in shown]
-    speed = json.loads((ROOT / "benchmarks" / "speed.json").read_text("utf-8"))
+    speed = figures("speed")
     hour = {name: 3600 / times for name, times in speed["times_faster_than_speech"].items()}
-    network, searched = tr.number(speed["model_megabytes"], 1), tr.number(speed["language_model_megabytes"])
+    old = (
+        tr(" (измерено с прежними моделями)", " (measured with the models before)") if is_stale(speed) else ""
+    )
+    network, searched = tr.number(megabytes("small.onnx"), 1), tr.number(megabytes("ru.klm"))
     return "\n".join(
         [
             *shown,
@@ -188,42 +195,83 @@ def accuracy(tr: Language) -> str:
             tr(
                 f"Доли неверных букв (CER) и слов (WER): сначала жадно, только сеть ({network} МБ), потом с поставляемой "
                 f"языковой\nмоделью (ещё {searched} МБ). На час речи одному ядру нужно {hour['greedy']:.0f} с, с языковой "
-                f"моделью {hour['beam']:.0f} с.",
+                f"моделью {hour['beam']:.0f} с{old}.",
                 f"Shares of wrong letters (CER) and words (WER): first greedy, the network alone ({network} MB), then with "
                 f"the language model\nthat ships (another {searched} MB). An hour of speech takes one core "
-                f"{hour['greedy']:.0f} s, {hour['beam']:.0f} s with the language model.",
+                f"{hour['greedy']:.0f} s, {hour['beam']:.0f} s with the language model{old}.",
             ),
         ]
     )
 
 
+def seed_beside_small(tr: Language) -> str:
+    """Errors of seed, as benchmarks/results has them, beside those of small, as its card has them."""
+    seed = newest_run("seed")["evaluations"]
+    head = ["WER / CER", "`seed`", "`seed` with LM", "`small`", "`small` with LM"]
+    rows = []
+    for name, card_row in zip(SETS, card_rows(tr)[2:], strict=True):
+        title = card_row.split("|")[1].strip()
+        values = [seed[name][decoder][kind] for decoder in ("greedy", "lm") for kind in ("wer", "cer")]
+        values += [float(value) for value in re.findall(r"\*\*([\d.]+)\*\*", card_row)]
+        pairs = zip(values[::2], values[1::2], strict=True)
+        rows.append((title, *(f"{wer:.3f} / {cer:.3f}" for wer, cer in pairs)))
+    return table(head, rows)
+
+
 TABLES: dict[str, Callable[[Language], str]] = {
     "accuracy": accuracy,
+    "confidence": lambda tr: confidence(figures("confidence"), tr),
     "decoding": lambda tr: decoder_tables.decoding(figures("decoding"), tr),
     "foreign": foreign,
     "hotwords": lambda tr: decoder_tables.hotwords(figures("hotwords"), tr),
     "listening": listening,
     "phrases": lambda tr: decoder_tables.phrases(figures("phrases"), tr),
+    "recognition": lambda tr: recognition(figures("recognition"), tr),
+    "seed": seed_beside_small,
     "serving": serving,
+    "sound-quality": lambda tr: sound_quality(figures("sound-quality"), tr),
     "word-times": word_times,
+}
+# Files of figures that a table is made of, where they are not the one of its name.
+SOURCES = {
+    # The card is of the model that ships, which a test demands; the speed has a word of its own.
+    "accuracy": (),
+    "foreign": ("foreign", "foreign-noise", "foreign-elsewhere"),
+    "listening": ("listening", "listening-noise"),
+    # Runs of training; each is dated by its commit.
+    "seed": (),
 }
 
 
-def filled(text: str, language: str) -> str:
-    """Return a page with its tables made anew."""
+def made(name: str, language: str) -> str:
+    """Return a table, and below it that its figures are of models that ship no longer, if they are."""
     tr = Language(language)
-    return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]](tr)}\n\n{found[3]}", text)
+    runs = [figures(source) for source in SOURCES.get(name, (name,))]
+    return "\n\n".join(filter(None, (TABLES[name](tr), stale_note(runs, tr))))
+
+
+def filled(text: str, language: str) -> str:
+    """Return a page with its tables and the figures of its text made anew."""
+    text = MARKED.sub(lambda found: f"{found[1]}\n{made(found[2], language)}\n\n{found[3]}", text)
+    return filled_text(text, Language(language))
 
 
 def main() -> None:
     """Write what has changed."""
-    for language, paths in PAGES.items():
+    for language, paths in (*PAGES.items(), ("en", ENGLISH)):
         for path in paths:
             before = path.read_text("utf-8")
             after = filled(before, language)
             if after != before:
-                path.write_text(after, encoding="utf-8")
-                print(path.relative_to(ROOT), file=sys.stderr)
+                _write(path, after)
+    for path, text in written().items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    print(path.relative_to(ROOT), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+MEASURED = BENCHMARKS / "measured"
+sys.path.insert(0, str(BENCHMARKS))
+
+from keeping import shipped_digests
 
 Figures = Any
 Row = Sequence[str]
@@ -21,8 +30,8 @@ class Language:
         return russian if self.code == "ru" else english
 
     def number(self, value: float, places: int = 0) -> str:
-        """Write a number with the decimal mark of the language."""
-        text = f"{value:.{places}f}"
+        """Write a number with the decimal mark of the language; -1 places: to the next ten."""
+        text = f"{round(value, places):.{max(places, 0)}f}"
         return text.replace(".", ",") if self.code == "ru" else text
 
     def whole(self, value: int) -> str:
@@ -43,3 +52,25 @@ def table(head: Row, rows: Sequence[Row], numbers: bool = True, words: int = 1) 
     rule = ["---"] * words + ["---:" if numbers else "---"] * (len(head) - words)
     lines = [f"| {' | '.join(head)} |".replace("|  |", "| |"), f"|{'|'.join(rule)}|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def figures(name: str, folder: Path | None = None) -> Figures:
+    """Return what a benchmark has measured."""
+    path = BENCHMARKS / "speed.json" if name == "speed" else (folder or MEASURED) / f"{name}.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+def is_stale(run: Figures) -> bool:
+    """Tell whether these figures are of other models than those that ship."""
+    models = run.get("models", {})
+    return not models or shipped_digests(*models) != models
+
+
+def stale_note(runs: Sequence[Figures], tr: Language) -> str:
+    """Return the sentence that such figures are shown with, or ""."""
+    if not any(map(is_stale, runs)):
+        return ""
+    return tr(
+        "*Измерено с прежними моделями: с нынешними `make bench` ещё не делали.*",
+        "*Measured with the models before: `make bench` has not been run with these yet.*",
+    )

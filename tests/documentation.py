@@ -23,8 +23,8 @@ NOT_RUN = {
     r"GOVOR_TOKEN=\S+ docker compose .*": "needs a Docker daemon; test_deploy runs nginx with its file",
     r"govor transcribe \S+ --output-dir \S+ --ray .*": "needs a Ray cluster; test_batch runs --ray local",
     r"torchrun --nnodes 2 .*": "needs two machines; test_ranks kills and restarts ranks on one",
-    r"(OMP_NUM_THREADS=1 )?python (benchmarks|recipes)/\S+\.py.*": "minutes of one core and a whole corpus; "
-    "that the script is there and knows its options is checked",
+    r"python (benchmarks/(phrases|recognition|training)|recipes/(confidence|finish_model))\.py.*": "a "
+    "corpus, or a bar of speed that a busy machine misses; that the script knows its options is checked",
 }
 # What is run once for all pages: the start from a clone, by a test of its own.
 START = (r"git clone (АДРЕС_ЭТОГО_РЕПОЗИТОРИЯ|ADDRESS_OF_THIS_REPOSITORY) govor && cd govor", r"make demo")
@@ -55,7 +55,18 @@ CHANGES = (
     (r"127\.0\.0\.1:8000", "127.0.0.1:{port}"),
     (r"govor serve\b", "govor serve --port {port}"),
     (r"--wyoming 10300", "--wyoming 0"),
+    # What `make bench` runs (test_make_bench_…), on a few recordings and without touching the pages.
+    (
+        r'make bench BENCH="(.*)"',
+        r"python {root}/benchmarks/measure.py \1 --data data/features --measured new"
+        r" && test -s new/decoding.json -a -s new/hotwords.json",
+    ),
     (r"--vosk 2700", "--vosk 0"),
+    (r"(python benchmarks/foreign\.py)$", r"\1 --every 200"),
+    (r"(python benchmarks/foreign\.py) --every 16", r"\1 --every 200"),
+    (r"(python benchmarks/sound_quality\.py .*)", r"\1 --num 2 --only recorded"),
+    (r"(python benchmarks/training_memory\.py)", r"\1 --counts 100 200"),
+    (r"python benchmarks/", "python {root}/benchmarks/"),
 )
 # Names of files in the Russian pages, and what they are called in the English ones.
 NAMES = {

@@ -100,7 +100,7 @@ class Page:
     def _changed(self, command: str) -> str:
         if kind_of(command) == "serve":
             self.port = _free_port()
-        return changed(command, port=self.port, index=self.index)
+        return changed(command, port=self.port, index=self.index, root=shlex.quote(str(ROOT)))
 
     def _shell(self, command: str) -> str:
         """Run to the end; the exit code must be 0."""

@@ -116,6 +116,12 @@ def _corpora(folder: Path, said: list[Said]) -> None:
     (folder / "data" / "voxforge").mkdir(parents=True)
     for name in ("data/train", "data/dev", "data/voxforge/dev", "dev", "записи", "recordings"):
         write_manifest(folder / f"{name}.jsonl", rows[:2] if name.endswith(("записи", "dings")) else rows)
+    # For what reads features only; enough that every eighth is more than one.
+    several = [Utterance(str(i), one.seconds, one.text, "нш", one.path) for i, one in enumerate(said[:12])]
+    (folder / "data" / "features").mkdir()
+    write_manifest(folder / "several.jsonl", several)
+    features = str(folder / "data" / "features" / "dev.jsonl")
+    assert run(["prepare", "features", str(folder / "several.jsonl"), "--output", features, "-q"]) == 0
     # Letters are phones enough; each word often enough not to pass for a misprint.
     words = sorted({word for one in said[:4] for word in one.text.split()})
     (folder / "ru.dict").write_text("\n".join(f"{word} {' '.join(word)}" for word in words), encoding="utf-8")

@@ -141,6 +141,15 @@ def test_what_is_not_run_is_there(name: str) -> None:
                 assert f'"{option}"' in text, command
 
 
+def test_make_bench_runs_the_script_with_the_options_that_it_is_given() -> None:
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    command = ["make", "--dry-run", "--old-file=.venv/.dev", "bench", "BENCH=--only decoding hotwords"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    last = done.stdout.splitlines()[-1]
+    assert last == ".venv/bin/python benchmarks/measure.py --only decoding hotwords"
+
+
 @pytest.mark.parametrize("pattern", [*NOT_RUN, *START])
 def test_no_exception_outlives_its_command(pattern: str) -> None:
     every = [one for path in RUSSIAN.values() for one in all_commands(path)]

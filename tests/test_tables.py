@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -15,14 +16,17 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 import decoder_tables  # noqa: E402
 import tables  # noqa: E402
+import tabulating  # noqa: E402
+import text_figures  # noqa: E402
 
 PAGES = [(language, path) for language, paths in tables.PAGES.items() for path in paths]
+PAGES += [("en", path) for path in tables.ENGLISH]
 
 
-def marks(language: str) -> dict[str, list[str]]:
-    """The tables that each page has."""
+def marks(language: str, kind: str = "table") -> dict[str, list[str]]:
+    """The tables that each page has, or the figures in its text."""
     return {
-        path.stem.removesuffix(".en"): re.findall(r"<!-- table ([\w-]+) -->", path.read_text("utf-8"))
+        path.stem.removesuffix(".en"): re.findall(rf"<!-- {kind} ([\w-]+) -->", path.read_text("utf-8"))
         for path in tables.PAGES[language]
     }
 
@@ -36,7 +40,50 @@ def test_no_table_between_marks_was_written_by_hand() -> None:
 
 def test_both_languages_have_the_same_tables_and_every_table_is_shown() -> None:
     assert marks("ru") == marks("en")
-    assert sorted(name for names in marks("ru").values() for name in names) == sorted(tables.TABLES)
+    shown = [name for names in marks("ru").values() for name in names]
+    shown += [
+        name for path in tables.ENGLISH for name in re.findall(r"<!-- table (\w+) -->", path.read_text())
+    ]
+    assert sorted(shown) == sorted(tables.TABLES)
+
+
+def test_both_languages_have_the_same_figures_in_their_text_and_every_figure_is_shown() -> None:
+    russian, english = marks("ru", "figure"), marks("en", "figure")
+    assert {name: sorted(found) for name, found in russian.items()} == {
+        name: sorted(found) for name, found in english.items()
+    }
+    assert {name for names in russian.values() for name in names} == set(text_figures.FIGURES)
+
+
+def test_a_figure_in_running_text_is_replaced_and_its_neighbours_stay() -> None:
+    text = "до <!-- figure word-lead-ms -->1<!-- end --> мс, <!-- figure word-tail-ms --><!-- end --> мс"
+    lead, tail = (
+        round(1000 * seconds) for seconds in map(text_figures.decoding()["times"].get, ("lead", "tail"))
+    )
+    made = text_figures.filled_text(text, tables.Language("ru"))
+    assert re.sub("<!--.*?-->", "", made) == f"до {lead} мс, {tail} мс"
+
+
+def test_figures_of_models_that_ship_no_longer_are_shown_as_such() -> None:
+    english = tables.Language("en")
+    current = {"models": tabulating.shipped_digests("small.onnx", "ru.klm")}
+    assert tabulating.stale_note([current, current], english) == ""
+    for old in ({"models": current["models"] | {"ru.klm": "0"}}, {"models": {}}, {}):
+        assert "models before" in tabulating.stale_note([current, old], english)
+
+
+def test_recognition_is_some_hundred_times_faster_than_speech_as_the_page_of_the_raspberry_says() -> None:
+    times = tabulating.figures("speed")["times_faster_than_speech"]
+    assert 70 < times["greedy"] < 200
+    assert "раз в сто" in (ROOT / "docs/ru/raspberry-pi.md").read_text("utf-8")
+    assert "some hundred\ntimes" in (ROOT / "docs/en/raspberry-pi.md").read_text("utf-8")
+
+
+def test_the_model_card_is_of_the_model_that_ships() -> None:
+    # If this fails: make card
+    models = ROOT / "src" / "govor" / "models"
+    digest = hashlib.sha256((models / "small.onnx").read_bytes()).hexdigest()
+    assert (models / "MODEL_CARD.md").read_text("utf-8").count(f"`{digest}`") == 2
 
 
 def test_numbers_are_written_as_each_language_does() -> None:
@@ -62,7 +109,7 @@ def test_a_benchmark_writes_the_figures_that_its_table_reads(
     for name, options in (("listening", []), ("listening-noise", ["--snr", "12"])):
         target = ["--json", str(tmp_path / f"{name}.json")]
         subprocess.run([sys.executable, str(script), recording, *options, *target], check=True)
-    monkeypatch.setattr(tables, "MEASURED", tmp_path)
+    monkeypatch.setattr(tabulating, "MEASURED", tmp_path)
     run = json.loads((tmp_path / "listening.json").read_text("utf-8"))
     assert run["recordings"] == 1
     assert run["words_held"] >= 4
@@ -75,8 +122,8 @@ def test_measure_knows_each_file_of_figures_and_its_script(tmp_path: Path) -> No
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from measure import commands
 
-    known = commands(tmp_path, tmp_path / "else.jsonl", [], [], "python3", [tmp_path / "honest.klm"])
-    assert {path.stem for path in tables.MEASURED.glob("*.json")} == set(known) - {"speed"}
+    known = commands(tmp_path, tmp_path / "else.jsonl", [], [], "python3", [tmp_path / "honest.klm"], None)
+    assert {path.stem for path in tabulating.MEASURED.glob("*.json")} == set(known) - {"speed"}
     for name, (script, _) in known.items():
         text = (ROOT / "benchmarks" / script[0]).read_text("utf-8")
         for option in re.findall(r"--[a-z-]+", " ".join(script)):

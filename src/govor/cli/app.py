@@ -10,7 +10,8 @@ import typer
 
 from govor import __version__
 from govor.cli.console import ExitCode, Terminal, limit_threads
-from govor.cli.usage_errors import in_users_language, translate_help
+from govor.cli.russian_help import translate_command, translate_headings
+from govor.cli.usage_errors import in_users_language
 from govor.errors import GovorError, system_error_text
 from govor.language import speaks_russian, tr
 
@@ -71,12 +72,17 @@ def _options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; no GovorError passes as a traceback."""
     limit_threads()
-    # Typer prints nothing but help itself; for its headings rich has to be imported.
-    if speaks_russian() and ("--help" in arguments or len(arguments) < 2):
-        _speak_russian()
     terminal = Terminal()
+    command: Any = typer.main.get_command(command_tree(arguments))
+    if speaks_russian():
+        translate_command(command)
+        # Typer prints nothing but help itself; for its headings rich has to be imported.
+        if "--help" in arguments or len(arguments) < 2:
+            from typer import rich_utils
+
+            translate_headings(rich_utils)
     try:
-        result = command_tree(arguments)(args=list(arguments), prog_name="govor", standalone_mode=False)
+        result = command(args=list(arguments), prog_name="govor", standalone_mode=False)
     except typer.Exit as error:
         result = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -108,19 +114,3 @@ def _show_usage_error(error: Any, terminal: Terminal) -> None:
     context = getattr(error, "ctx", None)
     hint = f" ({tr('справка', 'help')}: {context.command_path} --help)" if context is not None else ""
     terminal.fail(in_users_language(message) + hint)
-
-
-def _speak_russian() -> None:
-    """Translate the headings and the options that typer itself prints."""
-    from typer import rich_utils
-
-    translate_help(rich_utils)
-    for name, text in {
-        "ARGUMENTS_PANEL_TITLE": "Аргументы",
-        "OPTIONS_PANEL_TITLE": "Параметры",
-        "COMMANDS_PANEL_TITLE": "Команды",
-        "DEFAULT_STRING": "[по умолчанию: {}]",
-        "REQUIRED_LONG_STRING": "[обязателен]",
-    }.items():
-        if hasattr(rich_utils, name):
-            setattr(rich_utils, name, text)

@@ -51,7 +51,9 @@ def export(
     ] = None,
     place: Annotated[
         Path | None,
-        typer.Argument(metavar="OUTPUT", help=tr("То же, что --output.", "The same as --output.")),
+        typer.Argument(
+            metavar=tr("ВЫХОД", "OUTPUT"), help=tr("То же, что --output.", "The same as --output.")
+        ),
     ] = None,
     output: Annotated[
         Path | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from govor.language import speaks_russian
 
@@ -26,13 +25,6 @@ _RUSSIAN = (
     (r"Input should be greater than or equal to (\S+)", r"нужно не меньше \1"),
     (r"Input should be less than or equal to (\S+)", r"нужно не больше \1"),
 )
-_RUSSIAN_HELP = {
-    "Show this message and exit.": "Показать эту справку и выйти.",
-    "Install completion for the current shell.": "Включить дополнение по Tab в этой оболочке.",
-    "Show completion for the current shell, to copy it or customize the installation.": (
-        "Показать, что для этого делается, чтобы включить самому."
-    ),
-}
 
 
 def in_users_language(message: str) -> str:
@@ -43,20 +35,3 @@ def in_users_language(message: str) -> str:
         for pattern, russian in _RUSSIAN:
             message = re.sub(pattern, russian, message)
     return message
-
-
-def translate_help(rich_utils: Any) -> None:
-    """Make typer's rich help show its own options in the user's language."""
-    shown = getattr(rich_utils, "_get_parameter_help", None)
-    if shown is None or getattr(shown, "translates", False):
-        return
-
-    def translated(*, param: Any, **settings: Any) -> Any:
-        if speaks_russian():
-            text = getattr(param, "help", None) or ""
-            if text in _RUSSIAN_HELP:
-                param.help = _RUSSIAN_HELP[text]
-        return shown(param=param, **settings)
-
-    translated.translates = True  # type: ignore[attr-defined]
-    rich_utils._get_parameter_help = translated
