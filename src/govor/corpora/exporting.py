@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -196,7 +197,18 @@ def _word(name: str) -> str:
 
 def _kaldi_source(path: Path) -> str:
     """Return a file that Kaldi reads by itself, or the program that makes one of it."""
-    if path.suffix.lower() == ".wav" and not re.search(r"\s", str(path)):
+    if not re.search(r"\s", str(path)) and _is_plain_wav(path):
         return str(path)
     quoted = "'" + str(path).replace("'", "'\\''") + "'"
     return f"ffmpeg -nostdin -loglevel error -i {quoted} -ac 1 -f wav - |"
+
+
+def _is_plain_wav(path: Path) -> bool:
+    """Tell whether Kaldi hears what we do: it reads 16-bit PCM only, and of several channels the first."""
+    if path.suffix.lower() != ".wav":
+        return False
+    try:
+        with wave.open(str(path), "rb") as sound:
+            return sound.getsampwidth() == 2 and sound.getnchannels() == 1
+    except (wave.Error, EOFError, OSError):
+        return False
