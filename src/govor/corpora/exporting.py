@@ -20,6 +20,8 @@ from govor.errors import GovorError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest
 
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+
 Layout = Literal["nemo", "lhotse", "kaldi"]
 
 
@@ -128,13 +130,14 @@ def _write_lhotse(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
 
 
 def _lhotse_rows(utterance: Utterance, path: Path, length: Length) -> Iterator[dict[str, Any]]:
-    num_samples = round(length.duration * length.sample_rate)
-    duration = num_samples / length.sample_rate
+    sample_rate = _opus_rate(path) or length.sample_rate
+    num_samples = round(length.duration * sample_rate)
+    duration = num_samples / sample_rate
     channels = list(range(length.channels))
     recording = {
         "id": utterance.id,
         "sources": [{"type": "file", "channels": channels, "source": str(path)}],
-        "sampling_rate": length.sample_rate,
+        "sampling_rate": sample_rate,
         "num_samples": num_samples,
         "duration": duration,
         "channel_ids": channels,
@@ -160,6 +163,21 @@ def _lhotse_rows(utterance: Utterance, path: Path, length: Length) -> Iterator[d
         "recording": recording,
         "type": "MonoCut",
     }
+
+
+def _opus_rate(path: Path) -> int | None:
+    """Return the rate at which lhotse, that is libsndfile, decodes Opus; None if it is something else.
+
+    The codec itself has 48 kHz, as all others decode it; libsndfile takes the next of its rates above what
+    the header says of the original (measured with version 1.2). lhotse refuses recordings of another length.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    at = head.find(b"OpusHead")
+    if not head.startswith(b"OggS") or at < 0:
+        return None
+    original = int.from_bytes(head[at + 12 : at + 16], "little")
+    return next((rate for rate in _OPUS_RATES if original <= rate), _OPUS_RATES[-1])
 
 
 def _write_kaldi(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
