@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from govor.corpora.importing import import_corpus
 from govor.corpora.kaldi import read_kaldi
 from govor.corpora.lhotse import read_lhotse
 from govor.manifest import Utterance, read_manifest, write_manifest
+from test_importing_losses import write_stereo
 
 
 @pytest.fixture
@@ -139,3 +141,52 @@ def test_names_that_would_be_one_are_told_and_a_text_is_a_line(tmp_path: Path) -
         "kaldi": ["x_1", "x 1"],
     }
     assert (tmp_path / "kaldi" / "text").read_text("utf-8") == "anna-x_1 да нет\n"
+
+
+def with_original_rate(path: Path, rate: int) -> Path:
+    """Write another rate of the original into the header of an Ogg Opus file, with a new check sum."""
+    data = bytearray(path.read_bytes())
+    head = 27 + data[26]
+    size = head + sum(data[27:head])
+    data[head + 12 : head + 16] = rate.to_bytes(4, "little")
+    data[22:26] = bytes(4)
+    check = 0
+    for byte in data[:size]:
+        check ^= byte << 24
+        for _ in range(8):
+            check = (check << 1) ^ (0x104C11DB7 if check & 0x80000000 else 0)
+    data[22:26] = check.to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("rate", [0, 11025, 16000, 44100])
+def test_opus_has_the_rate_and_length_with_which_lhotse_decodes_it(rate: int, tmp_path: Path) -> None:
+    lhotse = pytest.importorskip("lhotse")
+    path = with_original_rate(fixtures.write_audio(tmp_path / "a.opus", fixtures.sound(0, 2.0)), rate)
+    write_manifest(tmp_path / "m.jsonl", [Utterance("u", 2.0, "да", "anna", audio_filepath=path)])
+    export_corpus(tmp_path / "m.jsonl", "lhotse", tmp_path / "out")
+    (cut,) = lhotse.load_manifest(tmp_path / "out" / "cuts.jsonl.gz")
+    own = lhotse.Recording.from_file(path)
+    assert (cut.sampling_rate, cut.recording.num_samples) == (own.sampling_rate, own.num_samples)
+    assert cut.load_audio().shape == (1, own.num_samples)
+
+
+def test_kaldi_is_told_to_read_itself_only_what_it_can(tmp_path: Path) -> None:
+    sound = fixtures.sound(0, 1.0)
+    fixtures.write_audio(tmp_path / "plain.wav", sound)
+    write_stereo(tmp_path / "stereo.wav", sound, sound)
+    with wave.open(str(tmp_path / "wide.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(4)
+        file.setframerate(fixtures.RATE)
+        file.writeframes((sound.astype("<i4") << 16).tobytes())
+    names = ("plain", "stereo", "wide")
+    rows = [Utterance(name, 1.0, "да", audio_filepath=tmp_path / f"{name}.wav") for name in names]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    export_corpus(tmp_path / "m.jsonl", "kaldi", tmp_path / "out")
+    lines = (tmp_path / "out" / "wav.scp").read_text("utf-8").splitlines()
+    assert lines[0] == f"plain {tmp_path / 'plain.wav'}"
+    # Of two channels it takes the first, of samples it knows those of 16 bits.
+    assert [line.endswith("|") for line in lines] == [False, True, True]
+    assert import_corpus(read_kaldi(tmp_path / "out"), tmp_path / "back").num_utterances == 3

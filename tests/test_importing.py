@@ -319,6 +319,8 @@ def test_pieces_come_in_the_order_asked_and_those_outside_the_recording_are_told
 
 def test_memory_does_not_grow_with_the_length_of_an_index(tmp_path: Path) -> None:
     index = tmp_path / "manifest.jsonl"
+    for n in range(2_200):
+        (tmp_path / f"{n:064}.wav").touch()
 
     def peak(count: int) -> int:
         rows = (

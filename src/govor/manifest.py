@@ -76,6 +76,13 @@ def parse_line(line: str, folder: Path) -> Utterance:
     if not 0 <= duration <= _LONGEST:
         shown = f"{duration:.6g}" if isinstance(duration, float) else str(duration)[:20]
         raise ManifestError(tr(f"негодная duration {shown}", f"unusable duration {shown}"))
+    if row.get("offset"):
+        raise ManifestError(
+            tr(
+                "offset — кусок записи, как в NVIDIA NeMo; вырежьте куски: govor prepare nemo",
+                "offset is a piece of a recording as in NVIDIA NeMo; cut the pieces out: govor prepare nemo",
+            )
+        )
     text = row.get("text")
     if not isinstance(text, str):
         raise ManifestError(tr("text должен быть строкой", "text must be a string"))

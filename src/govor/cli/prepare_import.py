@@ -1,4 +1,4 @@
-"""``govor prepare common-voice|golos|open-stt|folder|kaldi|lhotse``: other people's corpora."""
+"""``govor prepare common-voice|golos|open-stt|folder|kaldi|lhotse|nemo``: other people's corpora."""
 
 from __future__ import annotations
 
@@ -76,6 +76,12 @@ LHOTSE_HELP = example(
     "govor prepare lhotse manifests --output data/from-lhotse",
 )
 
+NEMO_HELP = example(
+    "Прочитать манифесты NVIDIA NeMo: audio_filepath, text, duration, offset. Куски вырезаются в clips/.",
+    "Read manifests of NVIDIA NeMo: audio_filepath, text, duration, offset. Pieces are cut out into clips/.",
+    "govor prepare nemo manifest.json --output data/from-nemo",
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to ``govor prepare``."""
@@ -85,6 +91,7 @@ def register(app: typer.Typer) -> None:
     app.command("folder", help=FOLDER_HELP)(folder)
     app.command("kaldi", help=KALDI_HELP)(kaldi)
     app.command("lhotse", help=LHOTSE_HELP)(lhotse)
+    app.command("nemo", help=NEMO_HELP)(nemo)
 
 
 def common_voice(
@@ -185,6 +192,22 @@ def lhotse(
     from govor.corpora.lhotse import read_lhotse
 
     return _import(read_lhotse(corpus), output, seed, trust, letters, quiet)
+
+
+def nemo(
+    corpus: Annotated[
+        Path, typer.Argument(help=tr("Манифест или папка с ними.", "Manifest or folder of them."))
+    ],
+    output: Output,
+    trust: Trust = False,
+    seed: Seed = 1,
+    letters: Letters = RUSSIAN_LETTERS,
+    quiet: Quiet = False,
+) -> int:
+    """Import manifests of NVIDIA NeMo."""
+    from govor.corpora.nemo import read_nemo
+
+    return _import(read_nemo(corpus), output, seed, trust, letters, quiet)
 
 
 def _import(corpus: Corpus, output: Path, seed: int, trust: bool, letters: str, quiet: bool) -> int:

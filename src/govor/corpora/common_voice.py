@@ -85,7 +85,7 @@ def _rows(
                 continue
             if name in parts:
                 told.add(name)
-            if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            if not Path(name).name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
                 yield Dropped(place, tr(f"негодный путь {name!r}", f"unusable path {name!r}"))
                 continue
             part = parts.get(name, "train") if own_parts else ""
@@ -130,6 +130,6 @@ def _durations(path: Path) -> dict[str, float]:
         if isinstance(item, Dropped):
             continue
         value = next((cell for heading, cell in item[1].items() if heading.startswith("duration")), "")
-        if value.isdigit():
+        if value.isdecimal():
             found[item[1]["clip"]] = int(value) / 1000
     return found

@@ -17,7 +17,8 @@ from govor.errors import AudioError, GovorError
 from govor.language import tr
 
 CLIP_RATE = 16000
-_TOLERATED_SECONDS = 0.1
+# As extract-segments of Kaldi (--max-overshoot): indexes of others often end a little after their recordings.
+_TOLERATED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from govor.corpora.lengths import Length
 from govor.errors import GovorError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest
+
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 Layout = Literal["nemo", "lhotse", "kaldi"]
 
@@ -127,13 +130,14 @@ def _write_lhotse(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
 
 
 def _lhotse_rows(utterance: Utterance, path: Path, length: Length) -> Iterator[dict[str, Any]]:
-    num_samples = round(length.duration * length.sample_rate)
-    duration = num_samples / length.sample_rate
+    sample_rate = _opus_rate(path) or length.sample_rate
+    num_samples = round(length.duration * sample_rate)
+    duration = num_samples / sample_rate
     channels = list(range(length.channels))
     recording = {
         "id": utterance.id,
         "sources": [{"type": "file", "channels": channels, "source": str(path)}],
-        "sampling_rate": length.sample_rate,
+        "sampling_rate": sample_rate,
         "num_samples": num_samples,
         "duration": duration,
         "channel_ids": channels,
@@ -159,6 +163,21 @@ def _lhotse_rows(utterance: Utterance, path: Path, length: Length) -> Iterator[d
         "recording": recording,
         "type": "MonoCut",
     }
+
+
+def _opus_rate(path: Path) -> int | None:
+    """Return the rate at which lhotse, that is libsndfile, decodes Opus; None if it is something else.
+
+    The codec itself has 48 kHz, as all others decode it; libsndfile takes the next of its rates above what
+    the header says of the original (measured with version 1.2). lhotse refuses recordings of another length.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    at = head.find(b"OpusHead")
+    if not head.startswith(b"OggS") or at < 0:
+        return None
+    original = int.from_bytes(head[at + 12 : at + 16], "little")
+    return next((rate for rate in _OPUS_RATES if original <= rate), _OPUS_RATES[-1])
 
 
 def _write_kaldi(rows: Rows, output: Path) -> tuple[tuple[Path, ...], int]:
@@ -196,7 +215,18 @@ def _word(name: str) -> str:
 
 def _kaldi_source(path: Path) -> str:
     """Return a file that Kaldi reads by itself, or the program that makes one of it."""
-    if path.suffix.lower() == ".wav" and not re.search(r"\s", str(path)):
+    if not re.search(r"\s", str(path)) and _is_plain_wav(path):
         return str(path)
     quoted = "'" + str(path).replace("'", "'\\''") + "'"
     return f"ffmpeg -nostdin -loglevel error -i {quoted} -ac 1 -f wav - |"
+
+
+def _is_plain_wav(path: Path) -> bool:
+    """Tell whether Kaldi hears what we do: it reads 16-bit PCM only, and of several channels the first."""
+    if path.suffix.lower() != ".wav":
+        return False
+    try:
+        with wave.open(str(path), "rb") as sound:
+            return sound.getsampwidth() == 2 and sound.getnchannels() == 1
+    except (wave.Error, EOFError, OSError):
+        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
+from govor.corpora.places import is_file
 from govor.corpora.submission import decode_text
 from govor.errors import InputNotFoundError
 from govor.language import tr
@@ -102,10 +103,10 @@ def _left_over(corpus: Path, used: set[int]) -> Iterator[Dropped]:
 
 def _is_only(path: Path) -> bool:
     """Tell whether no other recording has the same name with another suffix."""
-    return not any(path.with_suffix(suffix).exists() for suffix in _SUFFIXES if suffix != path.suffix)
+    return not any(is_file(path.with_suffix(suffix)) for suffix in _SUFFIXES if suffix != path.suffix)
 
 
 def _text_of(path: Path) -> Path | None:
     places = [path.with_suffix(".txt"), path.with_suffix(".TXT"), path.with_name(path.name + ".txt")]
     places += [path.parent.parent / name / f"{path.stem}.txt" for name in _TEXT_FOLDERS]
-    return next((place for place in places if place.is_file()), None)
+    return next(filter(is_file, places), None)

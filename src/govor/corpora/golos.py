@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
+from govor.corpora.nemo import read_row
 from govor.corpora.tables import count_lines, read_json_lines
 from govor.errors import InputNotFoundError
 from govor.language import tr
@@ -46,33 +48,18 @@ def _rows(manifests: list[Path], root: Path, own_parts: bool) -> Iterator[Row | 
             if isinstance(item, Dropped):
                 yield item
                 continue
-            place, row = item
-            name, text = row.get("audio_filepath"), row.get("text")
-            if not isinstance(name, str) or not name or "\0" in name:
-                yield Dropped(place, tr("нет audio_filepath", "no audio_filepath"))
+            place, fields = item
+            # By the recording, which can be found; the corpus's own id is a hash of it.
+            row = read_row(place, fields | {"id": None}, folder, _SUFFIXES)
+            if isinstance(row, Dropped):
+                yield row
                 continue
-            if not isinstance(text, str):
-                yield Dropped(name, tr("нет text", "no text"))
-                continue
-            duration = row.get("duration")
-            known = isinstance(duration, (int, float)) and not isinstance(duration, bool) and duration > 0
-            part = ("test" if _is_test(manifest, root) else _train_part(name)) if own_parts else ""
-            yield Row(
-                id=(folder.relative_to(root) / name).as_posix(),
-                audio=_recording(folder / name),
-                text=text,
-                duration=float(duration) if known and duration is not None else None,
-                part=part,
-            )
+            part = ""
+            if own_parts:
+                part = "test" if _is_test(manifest, root) else _train_part(row.id)
+            yield replace(row, id=(folder.relative_to(root) / row.id).as_posix(), part=part)
 
 
 def _train_part(name: str) -> str:
     # The corpus has no part to choose a model by. One recording of fifty is held out, always the same ones.
     return "dev" if zlib.crc32(name.encode("utf-8", "surrogatepass")) % 50 == 0 else "train"
-
-
-def _recording(path: Path) -> Path:
-    """Return the recording; the Opus edition keeps manifests that name ``.wav``."""
-    if path.exists():
-        return path
-    return next((other for suffix in _SUFFIXES if (other := path.with_suffix(suffix)).exists()), path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from typing import TextIO
 from govor.corpora.checking import check_name, check_recording, check_tempo, check_text
 from govor.corpora.cutting import Span, cut
 from govor.corpora.dropped import Dropped
+from govor.corpora.places import is_file
 from govor.corpora.speaker_table import SpeakerTable
 from govor.corpora.splits import PARTS, SplitRule
 from govor.corpora.submission import Readme
@@ -26,6 +27,7 @@ from govor.manifest import Utterance
 from govor.text import RUSSIAN_LETTERS
 
 CLIPS = "clips"
+_SAME_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Row:
     duration: float | None = None
     """Seconds as the corpus says, if it does."""
     start: float | None = None
-    """Seconds into the recording, if the utterance is a piece of it; then `duration` is set."""
+    """Seconds into the recording, if the utterance is a piece of it; without `duration` up to its end."""
     channel: int | None = None
     """Which channel it is said in, from 0, if not in all; only of pieces."""
     part: str = ""
@@ -142,9 +144,7 @@ def _checked(
             assert isinstance(row, Row)
             try:
                 _check_new(row, seen)
-                text = check_text(row.text, letters)
-                check_tempo(text, row.duration or 0.0)
-                pieces.append((row, text))
+                pieces.append((row, check_text(row.text, letters)))
             except GovorError as error:
                 yield Dropped(row.id, str(error))
         yield from _cut_pieces(*source, pieces, output / CLIPS)
@@ -166,6 +166,8 @@ def _whole(row: Row, trust: bool, letters: str) -> Utterance:
     text = check_text(row.text, letters)
     if trust and row.duration:
         check_name(row.audio)
+        if not is_file(row.audio):
+            raise ManifestError(tr(f"нет записи {row.audio}", f"no recording {row.audio}"))
         duration = row.duration
     else:
         duration = check_recording(row.audio).duration
@@ -177,13 +179,35 @@ def _cut_pieces(
     recording: Path, channel: int | None, pieces: list[tuple[Row, str]], folder: Path
 ) -> Iterator[Dropped | tuple[Row, Utterance]]:
     try:
-        check_recording(recording)
+        whole = check_recording(recording).duration
     except GovorError as error:
         for row, _ in pieces:
-            yield Dropped(row.id, f"{recording}: {error}")
+            reason = str(error)
+            yield Dropped(row.id, reason if str(recording) in reason else f"{recording}: {reason}")
         return
-    spans = [Span(row.id, row.start or 0.0, row.duration or 0.0) for row, _ in pieces]
-    for (row, text), made in zip(pieces, cut(recording, spans, folder, channel), strict=True):
+    spans: list[tuple[Row, str, Span]] = []
+    for row, text in pieces:
+        start = row.start or 0.0
+        span = Span(row.id, start, whole - start if row.duration is None else row.duration)
+        try:
+            if span.duration <= 0:
+                raise ManifestError(
+                    tr(
+                        f"начало {start:.2f} с, а в записи {whole:.2f} с",
+                        f"starts at {start:.2f} s, the recording has {whole:.2f} s",
+                    )
+                )
+            check_tempo(text, span.duration)
+        except GovorError as error:
+            yield Dropped(row.id, str(error))
+            continue
+        if channel is None and start < _SAME_SECONDS and abs(span.duration - whole) < _SAME_SECONDS:
+            # What is no piece after all stays where it is, as other recordings do.
+            yield replace(row, start=None), Utterance(row.id, whole, text, row.speaker, recording)
+            continue
+        spans.append((row, text, span))
+    made_clips = cut(recording, [span for *_, span in spans], folder, channel)
+    for (row, text, _), made in zip(spans, made_clips, strict=True):
         if isinstance(made, Dropped):
             yield made
         else:

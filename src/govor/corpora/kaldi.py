@@ -1,4 +1,4 @@
-"""Kaldi data directories: ``wav.scp``, ``text``, and where they are there ``utt2spk`` and ``segments``."""
+"""Kaldi data directories: ``wav.scp``, ``text``, ``utt2spk``, ``segments`` where they are there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
+from govor.corpora.places import find_recording
+from govor.corpora.submission import Readme
 from govor.corpora.tables import count_lines, read_lines
 from govor.errors import InputNotFoundError
 from govor.language import tr
@@ -15,14 +17,17 @@ from govor.language import tr
 # As `corpus export --to kaldi` writes it: the file is read, the program is not run.
 _OWN_PIPE = re.compile(r"ffmpeg -nostdin -loglevel error -i '((?:[^']|'\\'')+)' -ac 1 -f wav - \|")
 
+# PATH.ark:123 is the recording that begins at this byte of an archive.
+_ARCHIVE = re.compile(r"\.ark(:\d+)?(\[.*\])?$")
+_GENDERS = {"m": "male", "f": "female"}
+
 
 def read_kaldi(corpus: Path) -> Corpus:
-    """Read a data directory. Without ``utt2spk`` nothing is known of speakers.
+    """Read a data directory. Without ``utt2spk`` and ``spk2utt`` nothing is known of speakers.
 
     Pipes in ``wav.scp`` are programs; they are not run, and their utterances are dropped, but for those that
-    Govor itself writes around a file. Relative paths
-    count from the folder that Kaldi was started in, so the directory, the ones above it and the
-    current one are tried. What has no line in ``text``, and every line but the first of a name, is told of.
+    Govor itself writes around a file. A segment that ends at −1 ends with its recording. What has no line in
+    ``text``, and every line but the first of a name, is told of.
     Raises InputNotFoundError without ``wav.scp`` or ``text``.
     """
     for name in ("wav.scp", "text"):
@@ -45,6 +50,8 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
     dropped: list[Dropped] = []
     recordings = _table(_file(corpus, "wav.scp"), dropped)
     speakers = _table(_file(corpus, "utt2spk"), dropped)
+    speakers = speakers or _by_utterance(_table(_file(corpus, "spk2utt"), dropped))
+    genders = _table(_file(corpus, "spk2gender"), dropped)
     segments = _table(_file(corpus, "segments"), dropped)
     yield from dropped
     durations = {} if segments else _table(_file(corpus, "utt2dur"), [])
@@ -61,10 +68,11 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
         if segments:
             span = segments.get(name, "").split()
             times = [_number(cell) for cell in span[1:3]]
-            if len(times) < 2 or times[0] is None or times[1] is None or not times[0] < times[1]:
+            if len(times) < 2 or times[0] is None or not (_is_open(span[2]) or times[0] < (times[1] or 0.0)):
                 yield Dropped(name, _no_span(" ".join(span)))
                 continue
-            recording, start, duration = span[0], times[0], times[1] - times[0]
+            recording, start = span[0], times[0]
+            duration = None if times[1] is None else times[1] - start
             channel = int(span[3]) if len(span) > 3 and span[3].isdecimal() else None
         source = recordings.get(recording)
         if source and (own := _OWN_PIPE.fullmatch(source)):
@@ -81,18 +89,36 @@ def _rows(corpus: Path) -> Iterator[Row | Dropped]:
                     f"a command, not a file, in wav.scp: {source[:80]}; save its output to a file",
                 ),
             )
+        elif _ARCHIVE.search(source):
+            yield Dropped(
+                name,
+                tr(
+                    f"место в архиве Kaldi: {source[:80]}; сохраните записи в файлы: wav-copy",
+                    f"a place in an archive of Kaldi: {source[:80]}; save the recordings to files: wav-copy",
+                ),
+            )
         else:
+            speaker = speakers.get(name, "")
             yield Row(
                 id=name,
-                audio=_place(corpus, source),
+                audio=find_recording(corpus, source),
                 text=text,
-                speaker=speakers.get(name, ""),
+                speaker=speaker,
                 duration=duration,
                 start=start,
                 channel=channel,
+                about=Readme(gender=_GENDERS.get(genders.get(speaker, ""), "")),
             )
     for name in without_text:
         yield Dropped(name, tr("нет строки в text", "no line in text"))
+
+
+def _is_open(end: str) -> bool:
+    """Tell whether a segment runs to the end of its recording, as extract-segments of Kaldi has it."""
+    try:
+        return float(end) == -1
+    except ValueError:
+        return False
 
 
 def _no_span(found: str) -> str:
@@ -102,6 +128,11 @@ def _no_span(found: str) -> str:
         f"в segments «{found}», а нужны запись, начало и больший его конец",
         f"segments has «{found}»; a recording, its start and a later end are needed",
     )
+
+
+def _by_utterance(spoken: dict[str, str]) -> dict[str, str]:
+    """Turn ``spk2utt`` into ``utt2spk``."""
+    return {name: speaker for speaker, names in spoken.items() for name in names.split()}
 
 
 def _table(path: Path, dropped: list[Dropped]) -> dict[str, str]:
@@ -136,13 +167,3 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value < 1e9 else None
-
-
-def _place(corpus: Path, name: str) -> Path:
-    path = Path(name)
-    if path.is_absolute() or "\0" in name:
-        return path
-    for folder in (corpus, *list(corpus.resolve().parents)[:3], Path.cwd()):
-        if (folder / path).is_file():
-            return folder / path
-    return corpus / path

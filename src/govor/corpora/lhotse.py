@@ -12,8 +12,9 @@ from typing import Any
 
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
+from govor.corpora.places import find_recording
 from govor.corpora.tables import count_lines, read_json_lines
-from govor.errors import InputNotFoundError
+from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 
 _ROUNDING_SECONDS = 0.02
@@ -21,16 +22,19 @@ _LONGEST_SECONDS = 1e9
 
 
 def read_lhotse(corpus: Path) -> Corpus:
-    """Read cuts, or recordings with supervisions, of a folder; or the file of cuts that is named.
+    """Read cuts, or recordings with supervisions, of a folder; or the file of cuts or supervisions named.
 
     Every supervision with a text is an utterance; one that does not cover its recording, or is said in one
     channel of several, is cut out of it. Recordings must be files as they
-    are, not transformed. Raises InputNotFoundError if there are no such manifests.
+    are, not transformed. Raises InputNotFoundError if there are no such manifests, and ManifestError if a
+    folder has several of a kind.
     """
-    cuts = corpus if corpus.is_file() else _manifest(corpus, "cuts")
-    if cuts is not None:
+    if corpus.is_file() and "supervisions" not in corpus.name:
+        return Corpus(_from_cuts(corpus), count_lines(corpus))
+    if not corpus.is_file() and (cuts := _manifest(corpus, "cuts")):
         return Corpus(_from_cuts(cuts), count_lines(cuts))
-    recordings, supervisions = _manifest(corpus, "recordings"), _manifest(corpus, "supervisions")
+    supervisions = corpus if corpus.is_file() else _manifest(corpus, "supervisions")
+    recordings = _recordings_of(supervisions) if supervisions else None
     if recordings is None or supervisions is None:
         raise InputNotFoundError(
             tr(
@@ -42,11 +46,27 @@ def read_lhotse(corpus: Path) -> Corpus:
 
 
 def _manifest(folder: Path, kind: str) -> Path | None:
-    names = (f"{kind}.jsonl.gz", f"{kind}.jsonl")
-    exact = [folder / name for name in names if (folder / name).is_file()]
+    for name in (f"{kind}.jsonl.gz", f"{kind}.jsonl"):
+        if (folder / name).is_file():
+            return folder / name
     # Recipes of lhotse add the corpus and the part: librispeech_cuts_train.jsonl.gz.
     named = sorted(path for path in folder.glob(f"*{kind}*.jsonl*") if path.suffix in (".gz", ".jsonl"))
-    return next(iter(exact or named), None)
+    if len(named) > 1:
+        there = ", ".join(path.name for path in named)[:200]
+        raise ManifestError(
+            tr(
+                f"{folder}: манифестов {kind} несколько ({there}); укажите файл",
+                f"{folder}: several manifests of {kind} ({there}); name the file",
+            )
+        )
+    return next(iter(named), None)
+
+
+def _recordings_of(supervisions: Path) -> Path | None:
+    """Return the manifest of recordings that has the name of these supervisions, packed or not."""
+    name = supervisions.name.replace("supervisions", "recordings").removesuffix(".gz")
+    places = [supervisions.with_name(spelling) for spelling in (f"{name}.gz", name)]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _from_cuts(path: Path) -> Iterator[Row | Dropped]:
@@ -63,11 +83,10 @@ def _from_cuts(path: Path) -> Iterator[Row | Dropped]:
 
 
 def _rows_of_cut(cut: dict[str, Any], name: str, folder: Path) -> Iterator[Row | Dropped]:
-    if cut.get("type", "MonoCut") != "MonoCut":
-        kind = cut["type"]
+    if (kind := cut.get("type", "MonoCut")) not in ("MonoCut", "MultiCut"):
         reason = tr(
-            f"{kind} не запись, а смесь; сохраните её звук: cuts.save_audios",
-            f"{kind} is a mixture, not a recording; save its audio: cuts.save_audios",
+            f"{kind} не запись, а смесь или тишина; сохраните её звук: cuts.save_audios",
+            f"{kind} is a mixture or silence, not a recording; save its audio: cuts.save_audios",
         )
         yield Dropped(name, reason)
         return
@@ -115,12 +134,19 @@ def _row(
     text = supervision.get("text")
     if not isinstance(text, str) or not text.strip():
         return Dropped(name, tr("нет text", "no text"))
+    # A recording may have a file for each channel.
+    wanted = _channels(supervision.get("channel", 0))
     sources = recording["sources"]
+    if len(sources) > 1 and len(wanted) == 1:
+        sources = [source for source in sources if wanted[0] in source["channels"]]
     if len(sources) != 1 or sources[0]["type"] != "file":
         kinds = ", ".join(str(source["type"]) for source in sources)
         return Dropped(
             name,
-            tr(f"источник записи {kinds}, а нужен file", f"the recording is of {kinds}, a file is needed"),
+            tr(
+                f"источник записи «{kinds}», а нужен один file; сохраните звук: cuts.save_audios",
+                f"the recording is of “{kinds}”, one file is needed; save the audio: cuts.save_audios",
+            ),
         )
     if transforms := recording.get("transforms"):
         kinds = ", ".join(str(transform.get("name", "?")) for transform in transforms)
@@ -129,17 +155,15 @@ def _row(
             f"the sound is changed when it is read ({kinds}); save it: cuts.save_audios",
         )
         return Dropped(name, reason)
-    path = Path(str(sources[0]["source"]))
-    if not path.is_absolute() and (folder / path).is_file():
-        path = folder / path
     duration = float(supervision["duration"])
     if not 0 < duration < _LONGEST_SECONDS:
         raise ValueError(f"duration {duration:g}")
     whole = start < _ROUNDING_SECONDS and abs(duration - float(recording["duration"])) < _ROUNDING_SECONDS
-    channel = _channel(sources[0].get("channels") or [0], supervision.get("channel", 0))
+    channels = list(sources[0].get("channels") or [0])
+    channel = channels.index(wanted[0]) if len(channels) > 1 and len(wanted) == 1 else None
     return Row(
         id=name,
-        audio=path,
+        audio=find_recording(folder, str(sources[0]["source"])),
         text=text,
         speaker=str(supervision.get("speaker") or ""),
         duration=duration,
@@ -148,10 +172,8 @@ def _row(
     )
 
 
-def _channel(channels: list[int], said: int | list[int]) -> int | None:
-    """Return the place of the one channel of several that a text belongs to; None if to all of them."""
-    wanted = said if isinstance(said, list) else [said]
-    return channels.index(wanted[0]) if len(channels) > 1 and len(wanted) == 1 else None
+def _channels(said: int | list[int]) -> list[int]:
+    return said if isinstance(said, list) else [said]
 
 
 def _malformed(error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
+from govor.corpora.places import is_file
 from govor.corpora.tables import count_lines, parse_csv_line, read_lines
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
@@ -93,8 +94,10 @@ def _find(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
     absolute = [Path(name)] if Path(name).is_absolute() else []
     for path in (*absolute, *(folder.joinpath(*parts[skipped:]) for skipped in range(len(parts)))):
+        if not path.name:
+            continue
         for candidate in (path, *(path.with_suffix(suffix) for suffix in suffixes)):
-            if candidate.is_file():
+            if is_file(candidate):
                 return candidate
     return None
 
