@@ -296,11 +296,9 @@ def costs(language: str) -> str:
         shown = [_hours(alone / speedup(cores), language) for cores in machines]
         size = corpus * SHARD_MEGABYTES / 1000
         unit = ("ч", "ГБ") if language == "ru" else ("h", "GB")
-        lines.append(
-            f"| {corpus:,} {unit[0]} | {passes} | {' | '.join(shown)} | {size:.0f} {unit[1]} |".replace(
-                ",", " " if language == "ru" else ","
-            )
-        )
+        # Hours have a decimal comma in Russian; only the thousands of the corpus get a space.
+        hours = f"{corpus:,}".replace(",", " " if language == "ru" else ",")
+        lines.append(f"| {hours} {unit[0]} | {passes} | {' | '.join(shown)} | {size:.0f} {unit[1]} |")
     lines.append("")
     if language == "ru":
         lines += [
