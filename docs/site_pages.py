@@ -264,8 +264,9 @@ def speed(language: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-# An hour of speech as features, MB; measured in docs/ru/training.md.
-SHARD_MEGABYTES = 18.7
+# An hour of speech in shards, MB: 20.8 measured by `govor prepare shards` on the 501 utterances of dev, 0.96 h. The
+# features alone are 18.7, 13 floats a hundred times a second; the rest is texts and the tar around each utterance.
+SHARD_MEGABYTES = 21
 # What a doubling of the processes gives: 1.8 for two, then 5 % is lost by each further one.
 SECOND, FURTHER = 1.8, 0.95
 CORPORA = ((100, 40), (1_000, 20), (10_000, 5))
@@ -312,15 +313,13 @@ def costs(language: str) -> str:
         shown = [_hours(alone / speedup(cores), language) for cores in machines]
         size = corpus * SHARD_MEGABYTES / 1000
         unit = ("ч", "ГБ") if language == "ru" else ("h", "GB")
-        lines.append(
-            f"| {corpus:,} {unit[0]} | {passes} | {' | '.join(shown)} | {size:.0f} {unit[1]} |".replace(
-                ",", " " if language == "ru" else ","
-            )
-        )
+        # Hours have a decimal comma in Russian; only the thousands of the corpus get a space.
+        hours = f"{corpus:,}".replace(",", " " if language == "ru" else ",")
+        lines.append(f"| {hours} {unit[0]} | {passes} | {' | '.join(shown)} | {size:.0f} {unit[1]} |")
     lines.append("")
     if language == "ru":
         lines += [
-            "Принято, что двое работают за 1,8, а каждое следующее удвоение теряет 5 %; час речи в признаках — "
+            "Принято, что двое работают за 1,8, а каждое следующее удвоение теряет 5 %; час речи в шардах — "
             f"{SHARD_MEGABYTES} МБ. Эпох тем меньше, чем больше корпус: важно, сколько всего речи прошло через сеть. Признаки "
             "считаются один раз, за тысячные доли этого времени ([скорость](speed.md)).",
             "",
@@ -334,7 +333,7 @@ def costs(language: str) -> str:
     else:
         lines += [
             "It assumes that two do the work of 1.8, and that each further doubling loses 5 %; an hour of speech is "
-            f"{SHARD_MEGABYTES} MB of features. The larger the corpus the fewer the epochs: what matters is how much "
+            f"{SHARD_MEGABYTES} MB of shards. The larger the corpus the fewer the epochs: what matters is how much "
             "speech went through the network in all. Features are computed once, in a thousandth of that time "
             "([speed](speed.md)).",
             "",

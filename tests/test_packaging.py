@@ -81,6 +81,20 @@ def test_the_sdist_holds_all_that_its_tests_need(built: Path) -> None:
     assert not [name for name in names if name.startswith((".venv", "runs", "data/"))]
 
 
+def test_the_sdist_builds_into_the_same_wheel_and_sdist_byte_for_byte(built: Path, tmp_path: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    # Other times, other rights and another folder than the clone's must leave no trace.
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--wheel", "--outdir", "again"]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = {path.name: path.read_bytes() for path in (tree / "again").iterdir()}
+    assert again.keys() == {path.name for path in built.iterdir()}
+    for path in built.iterdir():
+        assert again[path.name] == path.read_bytes(), path.name
+
+
 def test_the_package_installs_from_a_clean_copy_and_recognises(clone: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     # The pip of this environment serves the new one: half of the time would go into installing another.

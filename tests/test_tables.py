@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import decoder_tables  # noqa: E402
+import site_pages  # noqa: E402
 import tables  # noqa: E402
 import tabulating  # noqa: E402
 import text_figures  # noqa: E402
@@ -180,3 +181,17 @@ def test_the_default_weight_of_hot_words_is_bold_and_lengths_of_lists_have_a_row
         "| 1 | 6 / **10** | 50 / **50** % | 6 / **10** | 0.400 / **0.400** |",
         "| 10 | 6 / **10** | 50 / **50** % | 6 / **10** | 0.400 / **0.400** |",
     ]
+
+
+def test_what_training_costs_is_worked_out_of_the_newest_run_and_the_same_in_both_languages() -> None:
+    run = site_pages.runs()[-1]
+    alone = 10_000 * 5 * run["training_hours"] / (run["epochs"] * run["speech_hours_per_epoch"])
+    russian, english = (
+        [row.split(" | ") for row in site_pages.costs(language).splitlines() if row.startswith("| 1")]
+        for language in ("ru", "en")
+    )
+    assert english[2][:4] == ["| 10,000 h", "5", f"{alone:.0f} h", f"{alone / 1.8:.0f} h"]
+    # A comma is a decimal point there; the thousands stand apart.
+    assert [row[0] for row in russian] == ["| 100 ч", "| 1 000 ч", "| 10 000 ч"]
+    spoken = str.maketrans({",": ".", "ч": "h", "Г": "G", "Б": "B"})
+    assert [[cell.translate(spoken) for cell in row[1:]] for row in russian] == [row[1:] for row in english]
