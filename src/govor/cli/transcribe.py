@@ -167,7 +167,7 @@ def transcribe(
     loader = ModelLoader(model, choice)
     if watch is not None:
         workers = make_workers(loader, processes, ray)
-        run_watch(workers, watch, raw_format is not None, make_job, printer, terminal, tally)
+        run_watch(workers, watch, raw_format is not None, output_dir, make_job, printer, terminal, tally)
     elif ray is not None or processes != 1:
         if todo:
             run_all(make_workers(loader, processes, ray), todo, printer, terminal, tally)
