@@ -142,6 +142,13 @@ def transcribe(
     raw_format = None if raw is None else parse_raw_format(raw)
     files = files or []
     check_batch_options(files, output_dir, skip_existing, watch, context)
+    if choice.alternatives > 1 and not {"json", "jsonl"} & set(formats):
+        terminal.warn(
+            tr(
+                f"в {format} виден только лучший текст; все варианты: --format json",
+                f"{format} shows the best text alone; for all alternatives: --format json",
+            )
+        )
     inputs = find_recordings(files, raw=raw_format is not None, unique=output_dir is not None)
     for line in inputs.errors:
         terminal.fail(line)
