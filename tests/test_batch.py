@@ -15,6 +15,7 @@ import pytest
 
 from govor.batch import FolderWatcher, ProcessWorkers, Progress, Workers
 from govor.batch.cluster import RayWorkers
+from govor.batch.journal import JOURNAL_NAME, Journal
 from govor.cli.batch import ModelLoader
 from govor.cli.decoder_choice import DecoderChoice
 from govor.cli.options import DecoderName
@@ -264,6 +265,45 @@ def test_watching_recognises_what_appears_and_ends_cleanly(tmp_path: Path) -> No
     whole = run(tmp_path / "new.wav").stdout
     assert (output / "slow.txt").read_text(encoding="utf-8") == whole
     assert (output / "slow.txt").read_text(encoding="utf-8") == whole
+
+
+def test_a_restart_knows_which_recording_a_text_was_made_of(tmp_path: Path) -> None:
+    watched, output = tmp_path / "watched", tmp_path / "out"
+    write(watched / "same.wav", speech("male"))
+    write(watched / "other.wav", speech("male"))
+
+    def watch_until(path: Path, text: str) -> str:
+        process = subprocess.Popen(govor("--watch", watched, "-o", output), stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + PATIENCE
+        while not path.is_file() or path.read_text(encoding="utf-8") != text:
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and "Traceback" not in errors
+        return errors
+
+    male = run(watched / "same.wav").stdout
+    # In the order of their names, so the other has its text by then too.
+    watch_until(output / "same.txt", male)
+    made = (output / "same.txt").stat().st_mtime_ns
+    # While nobody looks another recording takes the place, with an age from before the text.
+    older = write(tmp_path / "older.wav", speech("female"))
+    female = run(older).stdout
+    os.utime(older, (0, 0))
+    older.replace(watched / "other.wav")
+    assert female != male
+    watch_until(output / "other.txt", female)
+    assert (output / "same.txt").stat().st_mtime_ns == made
+
+
+def test_a_journal_that_broke_off_keeps_its_whole_lines(tmp_path: Path) -> None:
+    Journal(tmp_path).note("a.wav", (1, 2))
+    with (tmp_path / JOURNAL_NAME).open("ab") as file:
+        file.write(b'{"recording": "b.w')
+    Journal(tmp_path).note("c.wav", (3, 4))
+    read = Journal(tmp_path)
+    assert [read.signature(name) for name in ("a.wav", "b.wav", "c.wav")] == [(1, 2), None, (3, 4)]
 
 
 def test_nothing_is_lost_or_done_twice_when_a_ray_worker_dies(folder: Path, tmp_path: Path) -> None:

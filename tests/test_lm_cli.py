@@ -165,6 +165,10 @@ def test_transcribe_gives_alternatives_and_takes_an_own_model(
     assert scores == sorted(scores, reverse=True)
     assert run(beam) == 0
     assert "alternatives" not in json.loads(capsys.readouterr().out)
+    # The last of two formats counts; that of a person who sees one text says where the others are.
+    assert run([word for word in beam if word != "--quiet"] + ["-f", "txt", "--alternatives", "3"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "а а\n" and "txt shows the best text alone" in shown.err
 
 
 def test_transcribe_mixes_models_once_and_keeps_the_mixture(

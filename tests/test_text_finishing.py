@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from govor.corpora.phrases import number_in_words as independent
-from govor.numbers import MAX_NUMBER, digits_to_words, number_in_words, ordinal_in_words, words_to_digits
+from govor.number_reading import words_to_digits
+from govor.numbers import MAX_NUMBER, digits_to_words, number_in_words, ordinal_in_words
 from govor.recognizer import load_model
 from govor.text import is_speakable, normalize
 from govor.text_finishing import finish, restore_yo

@@ -1,14 +1,16 @@
-"""Russian numbers: digits to words and back, 0 to 999,999,999, ordinals in the common cases, decimals."""
+"""Russian numbers in words: 0 to 999,999,999, ordinals in the common cases, decimals.
+
+The way back is in `govor.number_reading`.
+"""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 MAX_NUMBER = 999_999_999
 
-_ONES = ["ноль", "один", "два", "три", "четыре", "пять", "шесть", "семь", "восемь", "девять"]
-_TEENS = [
+ONES = ["ноль", "один", "два", "три", "четыре", "пять", "шесть", "семь", "восемь", "девять"]
+TEENS = [
     "десять",
     "одиннадцать",
     "двенадцать",
@@ -20,8 +22,8 @@ _TEENS = [
     "восемнадцать",
     "девятнадцать",
 ]
-_TENS = ["двадцать", "тридцать", "сорок", "пятьдесят", "шестьдесят", "семьдесят", "восемьдесят", "девяносто"]
-_HUNDREDS = [
+TENS = ["двадцать", "тридцать", "сорок", "пятьдесят", "шестьдесят", "семьдесят", "восемьдесят", "девяносто"]
+HUNDREDS = [
     "сто",
     "двести",
     "триста",
@@ -34,10 +36,11 @@ _HUNDREDS = [
 ]
 _SCALES = ((1_000_000, ("миллион", "миллиона", "миллионов")), (1000, ("тысяча", "тысячи", "тысяч")))
 
+SOFT_ORDINAL = 3
 # Stems of ordinals; «третий» alone is soft: третьего, третья.
-_ORDINAL_STEMS = (
+ORDINAL_STEMS = (
     {1: "перв", 2: "втор", 3: "трет", 4: "четвёрт", 5: "пят", 6: "шест", 7: "седьм", 8: "восьм", 9: "девят"}
-    | {10 + i: teen[:-1] for i, teen in enumerate(_TEENS)}
+    | {10 + i: teen[:-1] for i, teen in enumerate(TEENS)}
     | {20: "двадцат", 30: "тридцат", 40: "сороков", 50: "пятидесят", 60: "шестидесят"}
     | {70: "семидесят", 80: "восьмидесят", 90: "девяност"}
     | {100: "сот", 200: "двухсот", 300: "трёхсот", 400: "четырёхсот", 500: "пятисот"}
@@ -80,7 +83,6 @@ _UNKNOWN_ENDING = re.compile(r"\d-[а-яё]{2,}", re.IGNORECASE)
 _DECIMAL = re.compile(r"(?<![\w.,])(\d+)[.,](\d{1,3})(?![\w]|[.,]\d)")
 _WHOLE = ("целая", "целых")
 _PARTS = {1: ("десятая", "десятых"), 2: ("сотая", "сотых"), 3: ("тысячная", "тысячных")}
-_ALL_PARTS = {form for forms in _PARTS.values() for form in forms if form.endswith("х")}
 
 
 def number_in_words(number: int) -> str:
@@ -91,7 +93,7 @@ def number_in_words(number: int) -> str:
     if not 0 <= number <= MAX_NUMBER:
         raise ValueError(f"{number} is not 0 to {MAX_NUMBER}")
     if number == 0:
-        return _ONES[0]
+        return ONES[0]
     words: list[str] = []
     for scale, forms in _SCALES:
         count = number // scale % 1000
@@ -112,21 +114,21 @@ def decimal_in_words(whole: int, part: int, places: int) -> str:
     said = []
     for number, forms in ((whole, _WHOLE), (part, _PARTS[places])):
         before = [number_in_words(number - number % 1000)] if number >= 1000 else []
-        words = [*before, *_below_thousand(number % 1000, feminine=True)] or [_ONES[0]]
+        words = [*before, *_below_thousand(number % 1000, feminine=True)] or [ONES[0]]
         said += [*words, forms[_plural(number) > 0]]
     return " ".join(said)
 
 
 def _below_thousand(number: int, feminine: bool = False) -> list[str]:
-    words = [_HUNDREDS[number // 100 - 1]] if number >= 100 else []
+    words = [HUNDREDS[number // 100 - 1]] if number >= 100 else []
     rest = number % 100
     if 10 <= rest < 20:
-        return [*words, _TEENS[rest - 10]]
+        return [*words, TEENS[rest - 10]]
     if rest >= 20:
-        words.append(_TENS[rest // 10 - 2])
+        words.append(TENS[rest // 10 - 2])
     if rest % 10:
         words.append(
-            {1: "одна", 2: "две"}.get(rest % 10, "") if feminine and rest % 10 < 3 else _ONES[rest % 10]
+            {1: "одна", 2: "две"}.get(rest % 10, "") if feminine and rest % 10 < 3 else ONES[rest % 10]
         )
     return words
 
@@ -159,11 +161,11 @@ def _last_part(number: int) -> int:
 
 def _inflect(part: int, case: str) -> str:
     hard, soft = _CASES[case]
-    if part == 3:
-        return _ORDINAL_STEMS[3] + soft
+    if part == SOFT_ORDINAL:
+        return ORDINAL_STEMS[part] + soft
     if case == "й" and part in _STRESSED_ENDING:
         hard = "ой"
-    return _ORDINAL_STEMS[part] + hard
+    return ORDINAL_STEMS[part] + hard
 
 
 def digits_to_words(text: str) -> str:
@@ -182,7 +184,7 @@ def digits_to_words(text: str) -> str:
             if zeros == len(digits)
             else [ordinal_in_words(number, case) if case else number_in_words(number)]
         )
-        return " ".join([_ONES[0]] * zeros + rest)
+        return " ".join([ONES[0]] * zeros + rest)
 
     def say_decimal(match: re.Match[str]) -> str:
         return decimal_in_words(int(match[1]), int(match[2]), len(match[2]))
@@ -193,102 +195,3 @@ def digits_to_words(text: str) -> str:
         if not any(match.start() <= ending.start() < match.end() for match in known):
             raise ValueError(f"{ending[0]} is not known")
     return said
-
-
-@lru_cache(maxsize=1)
-def _values() -> dict[str, tuple[int, int, str]]:
-    """Word -> (value, rank, case): the rank is the power of ten that it fills; case "" is a cardinal."""
-    found: dict[str, tuple[int, int, str]] = {}
-    cardinals = {1: ("один", "одна", "одно"), 2: ("два", "две")}
-    cardinals |= {i: (word,) for i, word in enumerate(_ONES) if i > 2}
-    cardinals |= {10 + i: (word,) for i, word in enumerate(_TEENS)}
-    cardinals |= {20 + 10 * i: (word,) for i, word in enumerate(_TENS)}
-    cardinals |= {100 + 100 * i: (word,) for i, word in enumerate(_HUNDREDS)}
-    for value, words in cardinals.items():
-        for word in words:
-            found[word] = (value, _rank(value), "")
-    for value in _ORDINAL_STEMS:
-        for case in _CASES:
-            found[_inflect(value, case)] = (value, _rank(value), case)
-    return found | {word.replace("ё", "е"): entry for word, entry in found.items()}
-
-
-def _rank(value: int) -> int:
-    return 0 if value < 10 else 1 if value < 20 else 2 if value < 100 else 3
-
-
-def words_to_digits(text: str) -> str:
-    """Replace numbers said in words by digits: ``двадцать пятого мая в семь`` -> ``25-го мая в 7``.
-
-    Words parted by single spaces. «один», «одна», «первый» and their like alone stay words: mostly they do
-    not count. Words that do not make one number together make several: ``пять шесть`` -> ``5 6``. Tenths,
-    hundredths and thousandths follow a comma: ``три целых пять десятых`` -> ``3,5``.
-    """
-    words = text.split()
-    result: list[str] = []
-    position = 0
-    while position < len(words):
-        length, shown = _read_decimal(words[position:])
-        if not length:
-            length, shown = _read_number(words[position:])
-        if length:
-            result.append(shown)
-            position += length
-            # «пять десятых» without «целых» is no ordinal.
-            if shown.isdigit() and position < len(words) and words[position] in _ALL_PARTS:
-                result.append(words[position])
-                position += 1
-        else:
-            result.append(words[position])
-            position += 1
-    return " ".join(result)
-
-
-def _read_decimal(words: list[str]) -> tuple[int, str]:
-    """Read a decimal fraction at the start as `_read_number` does."""
-    length, whole = _read_number(words, alone=True)
-    if not whole.isdigit() or words[length : length + 1] not in ([_WHOLE[0]], [_WHOLE[1]]):
-        return 0, ""
-    length += 1
-    length += words[length : length + 1] == ["и"]
-    more, part = _read_number(words[length:], alone=True)
-    length += more
-    places = next((n for n, forms in _PARTS.items() if words[length : length + 1] in ([f] for f in forms)), 0)
-    if not part.isdigit() or len(part) > places:
-        return 0, ""
-    return length + 1, f"{whole},{part.zfill(places)}"
-
-
-def _read_number(words: list[str], alone: bool = False) -> tuple[int, str]:
-    """Read the longest number at the start: how many words, and it in digits; (0, "") if there is none.
-
-    «один» alone is one only if `alone`.
-    """
-    total, group, rank, last_scale = 0, 0, 4, MAX_NUMBER + 1
-    case = ""
-    length = 0
-    for word in words:
-        if word == _ONES[0]:
-            return (length, str(total + group)) if length else (1, "0")
-        scale = next((scale for scale, forms in _SCALES if word in forms), 0)
-        if scale:
-            if scale >= last_scale or (length and not group and rank < 4):
-                break
-            # «тысячи людей» and «несколько тысяч» count nothing.
-            if not group and word not in (forms[0] for _, forms in _SCALES):
-                break
-            total, group, rank, last_scale = total + (group or 1) * scale, 0, 4, scale
-        else:
-            value, place, ending = _values().get(word, (0, 9, ""))
-            # A teen fills the places of both tens and ones.
-            if place >= rank or (place == 1 and rank <= 2):
-                break
-            group += value
-            rank = 0 if place == 1 else place
-            case = ending
-        length += 1
-        if case:
-            break
-    if not length or (length == 1 and total + group == 1 and not alone):
-        return 0, ""
-    return length, str(total + group) + (f"-{case}" if case else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from govor.numbers import words_to_digits
+from govor.number_reading import words_to_digits
 from govor.text_finishing import restore_yo
 from govor.transcript import Segment, Transcript, Word
 

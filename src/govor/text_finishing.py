@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from govor.numbers import words_to_digits
+from govor.number_reading import words_to_digits
 
 
 @lru_cache(maxsize=1)

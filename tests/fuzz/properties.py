@@ -29,7 +29,8 @@ from govor.errors import ConfigError, GovorError
 from govor.features import load_features
 from govor.language_model import sentences
 from govor.manifest import BadLine, read_manifest
-from govor.numbers import digits_to_words, words_to_digits
+from govor.number_reading import words_to_digits
+from govor.numbers import digits_to_words
 from govor.phrase_list import parse_phrases, read_phrases
 from govor.phrase_thresholds import model_thresholds
 from govor.phrases import PhraseDecoder

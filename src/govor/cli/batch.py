@@ -17,11 +17,12 @@ import typer
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.decoder_choice import DecoderChoice
 from govor.cli.tally import Tally, tally_bar
-from govor.errors import ConfigError
+from govor.errors import ConfigError, system_error_text
 from govor.language import tr
 
 if TYPE_CHECKING:
     from govor.batch import Workers
+    from govor.batch.journal import Journal
     from govor.cli.transcript_output import TranscriptPrinter
     from govor.decoding import Decoder
     from govor.inputs import Recording
@@ -180,6 +181,7 @@ def run_watch(
     workers: Workers,
     watch: Path,
     raw: bool,
+    output_dir: Path | None,
     make_job: Callable[[Recording], Job],
     printer: TranscriptPrinter,
     terminal: Terminal,
@@ -187,9 +189,13 @@ def run_watch(
 ) -> None:
     """Recognise what appears in a folder until Ctrl-C; then finish what has been begun. Ends the workers."""
     from govor.batch import FolderWatcher
+    from govor.batch.journal import Journal, signature_of
     from govor.jobs import JobResult
 
     watcher = FolderWatcher(watch, raw=raw)
+    journal = None if output_dir is None else Journal(output_dir)
+    # As they were before the work: what changes meanwhile is another recording.
+    signatures: dict[str, tuple[int, int] | None] = {}
     terminal.say(
         tr(f"жду записей в {watch}; конец: Ctrl-C", f"waiting for recordings in {watch}; Ctrl-C ends")
     )
@@ -207,10 +213,11 @@ def run_watch(
                 for recording in watcher.look():
                     job = make_job(recording)
                     # One seen to change is another recording, whatever age it brought from elsewhere.
-                    if job.source not in begun and _is_fresh(job):
+                    if job.source not in begun and journal is not None and _is_fresh(job, journal):
                         tally.num_skipped += 1
                     else:
                         tally.begin_again(job)
+                        signatures[job.source] = signature_of(job.source)
                         workers.submit(job)
                     begun.add(job.source)
             began = time.monotonic()
@@ -218,6 +225,8 @@ def run_watch(
                 if isinstance(event, JobResult):
                     tally.result(event)
                     printer.show(event)
+                    if journal is not None:
+                        _note_done(event, signatures.get(event.job.source), journal, terminal)
                 else:
                     _tell(event, terminal, tally)
             if not workers.num_open:
@@ -225,16 +234,34 @@ def run_watch(
                 time.sleep(max(0.0, _TICK_SECONDS - (time.monotonic() - began)))
 
 
-def _is_fresh(job: Job) -> bool:
-    """Tell whether the files of a job are there and not older than its recording."""
+def _is_fresh(job: Job, journal: Journal) -> bool:
+    """Tell whether the files of a job are there and were made of the recording that is there now."""
+    from govor.batch.journal import signature_of
+
     if not job.is_done:
         return False
+    made_of = journal.signature(job.source)
+    if made_of is not None:
+        return made_of == signature_of(job.source)
     try:
+        # Made without a journal: only the ages can tell, and not of one moved here with the age that it had.
         changed = Path(job.source).stat().st_mtime
         return all(path.stat().st_mtime >= changed for path in job.output_paths)
     except FileNotFoundError:
         # Taken away just now: the job says so, if the recording is what is gone.
         return False
+
+
+def _note_done(
+    result: JobResult, made_of: tuple[int, int] | None, journal: Journal, terminal: Terminal
+) -> None:
+    if made_of is None or not result.written or not result.job.is_done:
+        return
+    try:
+        journal.note(result.job.source, made_of)
+    except OSError as error:
+        # The texts are there; only a restart may do this recording once more.
+        terminal.warn(system_error_text(error))
 
 
 def _tell(event: object, terminal: Terminal, tally: Tally) -> None:

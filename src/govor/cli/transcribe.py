@@ -142,6 +142,13 @@ def transcribe(
     raw_format = None if raw is None else parse_raw_format(raw)
     files = files or []
     check_batch_options(files, output_dir, skip_existing, watch, context)
+    if choice.alternatives > 1 and not {"json", "jsonl"} & set(formats):
+        terminal.warn(
+            tr(
+                f"в {format} виден только лучший текст; все варианты: --format json",
+                f"{format} shows the best text alone; for all alternatives: --format json",
+            )
+        )
     inputs = find_recordings(files, raw=raw_format is not None, unique=output_dir is not None)
     for line in inputs.errors:
         terminal.fail(line)
@@ -167,7 +174,7 @@ def transcribe(
     loader = ModelLoader(model, choice)
     if watch is not None:
         workers = make_workers(loader, processes, ray)
-        run_watch(workers, watch, raw_format is not None, make_job, printer, terminal, tally)
+        run_watch(workers, watch, raw_format is not None, output_dir, make_job, printer, terminal, tally)
     elif ray is not None or processes != 1:
         if todo:
             run_all(make_workers(loader, processes, ray), todo, printer, terminal, tally)
