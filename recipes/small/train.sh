@@ -103,6 +103,24 @@ torchrun --nproc-per-node 2 -m govor train --config "$here/stage10.toml" --train
   --train "$data/synthetic/train.jsonl@0.09" --train "$data/unlabelled10/manifest.jsonl" $dev \
   --output "$runs/small10" --init "$runs/mean9/best.safetensors" --resume
 # And once more (docs/decisions/0044).
-mkdir -p "$runs/small"
+mkdir -p "$runs/mean10"
 python "$here/../average_weights.py" "$runs/mean9/best.safetensors" "$runs/small10/best.safetensors" \
+  -o "$runs/mean10/best.safetensors"
+
+# Sentences of any words in the real voices, fewer of the corpus' own, and Muon (docs/decisions/0045).
+anyhow=""
+for seed in 6 7; do
+  govor prepare recombined "$data/voxforge/train_cuts.jsonl" texts/*.txt.xz --dictionary voxforge-ru.dict --any-words \
+    --count 90000 --exclude "$data/voxforge/dev.jsonl" --exclude "$data/voxforge/test_unseen_speaker.jsonl" \
+    --exclude "$data/voxforge/test_unseen_text.jsonl" --seed $seed --output "$data/recombined$seed"
+  anyhow="$anyhow --train $data/recombined$seed/train.jsonl@0.08"
+done
+govor train --config "$here/stage11.toml" --train "$data/voxforge/train_cuts.jsonl@0.25" $anyhow \
+  --train "$data/extra/dub_cuts.jsonl@0.7" --train "$data/extra/dub_varied_cuts.jsonl@0.4" \
+  --train "$data/extra/tuxpaint_cuts.jsonl@0.7" --train "$data/extra/tuxpaint_varied_cuts.jsonl@0.4" \
+  --train "$data/extra/elena.jsonl@0.2" --train "$data/extra/elena_varied.jsonl@0.1" \
+  --train "$data/synthetic/train.jsonl@0.06" --train "$data/unlabelled10/manifest.jsonl@0.7" $dev \
+  --output "$runs/small11" --init "$runs/mean10/best.safetensors" --resume
+mkdir -p "$runs/small"
+python "$here/../average_weights.py" "$runs/mean10/best.safetensors" "$runs/small11/last.safetensors" \
   -o "$runs/small/best.safetensors"
