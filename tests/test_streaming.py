@@ -200,7 +200,7 @@ def test_without_partials_there_are_finals_only(recognizer: Recognizer) -> None:
 
 
 def test_words_shown_for_a_second_seldom_change(recognizer: Recognizer) -> None:
-    names = every(23, 6)
+    names = every(23, 7)
     stream, sound = recognizer.stream(), scene(*names)
     since: dict[tuple[int, str], float] = {}
     held = changed = 0
