@@ -1,4 +1,5 @@
 // The recording card of the studio: show a phrase, record it, judge it, keep it.
+import { access, isRefusal } from "./access.js";
 import { Capture, levelDb, MicrophoneError, RATE, showLevel } from "./capture.js";
 import { announce, button, disable, make } from "./dom.js";
 import { number, t } from "./language.js";
@@ -20,6 +21,9 @@ export class Recorder {
     this.take = null;
     this.message = null; // [what makes the text, in the language of the moment; class]
     this.element = make("div");
+    access.addEventListener("granted", () => {
+      if (isRefusal(this.message?.[0])) this.say(() => t("state_idle"));
+    });
     this.build();
   }
 
@@ -95,13 +99,13 @@ export class Recorder {
     this.blocks = [];
     this.watch = new SpeechWatch(this.phrase);
     this.capture = new Capture((samples) => this.hear(samples));
-    this.capture.addEventListener("lost", () => this.giveUp(() => t("microphone_lost")));
+    this.capture.addEventListener("lost", ({ detail }) => this.giveUp(detail));
     this.capture.addEventListener("silent", () => this.giveUp(() => t("microphone_silent")));
     try {
       await this.capture.start(chosenMicrophone());
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
-      this.giveUp(() => error.message);
+      this.giveUp(error.words);
     }
   }
 
