@@ -100,8 +100,8 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
     """
     data, name = read_model_bytes(path)
-    # Else onnxruntime, as built for PyPI, gives the machine a number and reports to its maker: only what is set
-    # before its import holds (its Privacy.md).
+    # Else onnxruntime, as built for PyPI, gives the machine a number and reports to its maker: only what is
+    # set before its import holds (its Privacy.md).
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
