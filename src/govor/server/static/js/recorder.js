@@ -35,7 +35,7 @@ export class Recorder {
       { class: "meter studio-meter", role: "meter", "aria-label": t("level"), "aria-valuemin": -60, "aria-valuemax": 0, "aria-valuenow": -60 },
       make("span"),
     );
-    this.record = button("", () => this.pressRecord(), "solid", { id: "studio-record" });
+    this.record = button("", () => this.pressRecord(), "solid", { id: "studio-record", "aria-describedby": "prompt" });
     this.listen = button(t("listen"), () => this.play(), "soft", { id: "studio-listen" });
     this.keep = button(t("keep"), () => this.pressKeep(), "solid", { id: "studio-keep" });
     this.skip = button(t("skip_phrase"), () => this.pressSkip(), "quiet", { id: "studio-skip" });
@@ -73,12 +73,19 @@ export class Recorder {
     disable(this.record, !phrase || ["opening", "checking"].includes(state));
     this.keep.hidden = !fine || state !== "judged";
     this.listen.hidden = !take || state !== "judged";
+    this.listen.textContent = t(this.player && !this.player.paused ? "stop_playing" : "listen");
     this.skip.hidden = !phrase;
     disable(this.skip, ["opening", "recording", "checking"].includes(state));
     const [words, kind] = this.message ?? [() => "", ""];
     const text = words();
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
     this.verdict.className = `verdict ${kind}`;
+  }
+
+  /** Lead to the next step, but nobody away from what they do meanwhile. */
+  lead(target) {
+    const now = document.activeElement;
+    if (now === document.body || this.element.contains(now)) target.focus();
   }
 
   say(words, kind = "") {
@@ -127,7 +134,7 @@ export class Recorder {
     this.capture = null;
     this.state = "idle";
     this.say(reason, "problem");
-    this.record.focus();
+    this.lead(this.record);
   }
 
   async finish() {
@@ -150,7 +157,7 @@ export class Recorder {
     this.take = take;
     this.state = "judged";
     this.update();
-    (take.problems?.length ? this.record : this.keep).focus();
+    this.lead(take.problems?.length ? this.record : this.keep);
   }
 
   async judge(take) {
@@ -174,9 +181,15 @@ export class Recorder {
       this.player.pause();
       return;
     }
-    this.player = new Audio(URL.createObjectURL(new Blob([wavHeader(this.take.pcm.byteLength), this.take.pcm], { type: "audio/wav" })));
-    this.player.addEventListener("pause", () => URL.revokeObjectURL(this.player.src), { once: true });
-    this.player.play().catch(() => {});
+    const player = new Audio(URL.createObjectURL(new Blob([wavHeader(this.take.pcm.byteLength), this.take.pcm], { type: "audio/wav" })));
+    player.addEventListener("play", () => this.update());
+    // Fired at the end too.
+    player.addEventListener("pause", () => {
+      URL.revokeObjectURL(player.src);
+      this.update();
+    });
+    this.player = player;
+    player.play().catch(() => {});
   }
 
   async pressKeep() {
