@@ -164,3 +164,48 @@ def test_adaptation_runs_beside_the_server_and_its_model_can_be_switched_to(
     assert character_errors(answer.json()["text"]) < 0.6
     page.check("input[name=model][value=shipped]")
     until(page, "document.querySelector('#adapt-state').textContent.includes('general')")
+
+
+def test_a_phrase_is_recorded_heard_kept_and_deleted_by_keyboard_alone(open_page: Open, voice: Path) -> None:
+    known = check_manifest(voice)
+    page = open_page("voice")
+    until(page, "document.querySelector('#prompt')?.textContent")
+    phrase = page.inner_text("#prompt")
+    focused = "document.activeElement.id"
+
+    def tab_to(place: str, key: str = "Tab") -> None:
+        for _ in range(15):
+            page.keyboard.press(key)
+            if page.evaluate(f"document.activeElement.matches({json.dumps(place)})"):
+                # Where the focus is can be seen.
+                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+                return
+        raise AssertionError(f"{key} does not lead to {place}")
+
+    tab_to("#studio-record")
+    # Whoever listens to the page hears what is to be read.
+    assert page.get_attribute("#studio-record", "aria-describedby") == "prompt"
+    page.keyboard.press("Space")
+    page.wait_for_selector("#studio-keep:visible")
+    assert page.evaluate(focused) == "studio-keep"
+    tab_to("#studio-listen")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#studio-listen').textContent === 'Stop'")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#studio-listen').textContent === 'Listen'")
+    tab_to("#studio-keep", "Shift+Tab")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#studio-verdict').textContent.startsWith('Saved')")
+    until(page, f"{focused} === 'studio-record'")
+    assert check_manifest(voice) == [*known, normalize(phrase)]
+    tab_to("#kept-list summary")
+    page.keyboard.press("Space")
+    tab_to("#takes li button:last-child")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#announcer').textContent.startsWith('Really delete?')")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#announcer').textContent.startsWith('Deleted')")
+    assert page.evaluate(focused) == "step-kept"
+    assert check_manifest(voice) == known
+    tab_to("#adapt-start")
+    assert page.get_attribute("#adapt-start", "aria-describedby") == "adapt-state"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -41,6 +42,71 @@ def test_sigterm_gives_open_streams_their_finals_and_uploads_their_text() -> Non
     assert answer.status_code == 200
     assert answer.json()["text"]
     assert server.events("drained")
+    assert not server.events("RAW")
+
+
+async def upload_for_ever(host: str, port: int, path: str, uploading: asyncio.Event) -> tuple[str, Any]:
+    """Send a form whose file has no end, in chunks, and return the head and the body of what is answered."""
+    reader, writer = await asyncio.open_connection(host, port)
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n"
+    head += "Accept-Language: en\r\nContent-Type: multipart/form-data; boundary=B\r\n\r\n"
+    part = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(20_000)
+    writer.write(head.encode())
+    answer = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
+    while not answer.done():
+        writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+        await writer.drain()
+        part = bytes(2000)
+        uploading.set()
+        await asyncio.sleep(0.02)
+    lines = answer.result().decode().lower()
+    length = int(lines.split("content-length: ")[1].split("\r\n")[0])
+    body = await reader.readexactly(length)
+    writer.close()
+    return lines, json.loads(body)
+
+
+def test_who_can_be_waited_for_no_longer_is_told_and_no_file_is_left(tmp_path: Path) -> None:
+    options = ("--drain-seconds", "0.2", "--voice", str(tmp_path / "voice"))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with running_server(*options, TMPDIR=str(temporary)) as server:
+
+        async def run() -> tuple[list[tuple[str, Any]], list[str]]:
+            uploads = []
+            for path in ("/v1/audio/transcriptions", "/v1/voice/check"):
+                uploading = asyncio.Event()
+                upload = upload_for_ever(server.host, server.port, path, uploading)
+                uploads.append(asyncio.ensure_future(upload))
+                await uploading.wait()
+            async with (
+                httpx.AsyncClient(timeout=120) as client,
+                client.stream(
+                    "POST",
+                    f"{server.http}/v1/audio/transcriptions",
+                    data={"stream": "true"},
+                    files={"file": long_speech(60)},
+                    headers={"accept-language": "en"},
+                ) as events,
+            ):
+                lines = events.aiter_lines()
+                told = [await anext(lines)]
+                server.process.terminate()
+                # To its end: an answer that breaks off would raise.
+                told += [line async for line in lines]
+            return await asyncio.gather(*uploads), told
+
+        answers, told = asyncio.run(run())
+        assert server.process.wait(60) == 0
+    for head, body in answers:
+        assert head.startswith("http/1.1 503 ")
+        assert "\r\nretry-after: 5\r\n" in head
+        assert body["error"]["code"] == "draining"
+        assert "try again" in body["error"]["message"]
+    last = json.loads([line for line in told if line][-1].removeprefix("data: "))
+    assert (last["type"], last["error"]["code"]) == ("error", "draining")
+    assert list(temporary.iterdir()) == []
+    assert server.events("drain_timeout")
     assert not server.events("RAW")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,6 +100,9 @@ def load_onnx_model(path: Path | str | None = None, threads: int = 1) -> OnnxMod
     file, ModelError if it is corrupt, of another format version, or not a Russian model of Govor.
     """
     data, name = read_model_bytes(path)
+    # Else onnxruntime, as built for PyPI, gives the machine a number and reports to its maker: only what is
+    # set before its import holds (its Privacy.md).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -24,6 +24,19 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+def stopping() -> Refused:
+    """Return the refusal of a server that ends."""
+    return Refused(
+        tr(
+            "сервер останавливается; повторите, когда он вернётся",
+            "the server is shutting down; try again when it is back",
+        ),
+        "draining",
+        status=503,
+        retry_after=5,
+    )
+
+
 @dataclass
 class _Bucket:
     tokens: float

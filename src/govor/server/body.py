@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -22,6 +23,7 @@ _UPLOAD_PATH = "/v1/audio/transcriptions"
 _OTHER_MB = 4
 # A body that comes slower than this is a client that holds a place rather than uses it.
 _SLOWEST_BYTES_PER_SECOND = 8192
+_LINGER_SECONDS = 2.0
 
 
 class LimitedBody:
@@ -65,6 +67,19 @@ class LimitedBody:
         else:
             self._complete = True
         return message
+
+    async def linger(self) -> None:
+        """Read on for moments, for nothing: the answer is on its way while the client still sends.
+
+        A connection closed over bytes that nobody read is reset, and what was answered may be lost with it.
+        """
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._read_out(), _LINGER_SECONDS)
+
+    async def _read_out(self) -> None:
+        while not self._complete:
+            message = await self._receive()
+            self._complete = message["type"] != "http.request" or not message.get("more_body", False)
 
     def _large(self) -> HTTPException:
         megabytes = self._limit // 1_000_000

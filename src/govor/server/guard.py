@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import time
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from govor.language import speaking, tr
 from govor.server.addresses import is_loopback
-from govor.server.admission import Refused
+from govor.server.admission import Refused, stopping
 from govor.server.body import LimitedBody, Message, Receive, Scope, Send
 from govor.server.cors import is_preflight, preflight_headers, sharing_headers
 from govor.server.logs import log_event
@@ -55,6 +56,7 @@ class Guard:
         origin = headers.get("origin", "")
         is_friend = origin in self._state.settings.origins
         send = _adding(SECURITY_HEADERS | (sharing_headers(origin) if is_friend else {}), send)
+        body = LimitedBody(receive, scope["path"], headers, self._state.settings.limits)
         with speaking(headers.get("accept-language", "")):
             try:
                 if is_friend and is_preflight(scope.get("method", ""), headers):
@@ -63,10 +65,10 @@ class Guard:
                     return
                 self._check(scope, headers)
             except Refused as refused:
-                await self._refuse(scope, receive, send, refused)
+                await self._refuse(scope, receive, send, refused, body)
                 return
             if scope["type"] == "http":
-                await self._http(scope, headers, receive, send)
+                await self._http(scope, body, send)
             else:
                 await self._app(scope, receive, send)
 
@@ -121,7 +123,7 @@ class Guard:
                 status=404,
             )
         if self._state.draining.is_set() and path != "/health":
-            raise Refused(tr("сервер останавливается", "the server is shutting down"), "draining", status=503)
+            raise stopping()
 
     def _is_known(self, origin: str, host: str) -> bool:
         try:
@@ -133,7 +135,9 @@ class Guard:
             parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         )
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, refused: Refused) -> None:
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, refused: Refused, sent: LimitedBody
+    ) -> None:
         self._state.metrics.refused.labels(refused.reason).inc()
         log_event("refused", client=client_of(scope), path=scope["path"], reason=refused.reason)
         body = json.dumps(
@@ -156,11 +160,14 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008, "reason": refused.reason})
                 return
             kind = "websocket.http.response"
+        else:
+            send = _lingering(sent, send)
         await _answer(send, refused.status, headers, body, kind)
 
-    async def _http(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    async def _http(self, scope: Scope, body: LimitedBody, send: Send) -> None:
         started = time.monotonic()
         status = 0
+        is_late = False
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -168,15 +175,29 @@ class Guard:
                 status = message["status"]
                 if status in (408, 413):
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
-            await send(message)
+            await (lingering if status in (408, 413) else send)(message)
 
-        body = LimitedBody(receive, scope["path"], headers, self._state.settings.limits)
+        def give_up() -> None:
+            nonlocal is_late
+            # What is being answered already has an end of its own.
+            if not status:
+                is_late = True
+                work.cancel()
+
+        lingering = _lingering(body, send)
         method = scope["method"]
         # Whoever only asks for the head, as health checks do, gets that of GET; uvicorn leaves out the body.
         scope = {**scope, "method": "GET" if method == "HEAD" else method}
+        work = asyncio.ensure_future(self._app(scope, body.receive, answer))
+        self._state.unfinished.add(give_up)
         try:
-            await self._app(scope, body.receive, answer)
+            await work
+        except asyncio.CancelledError:
+            if not is_late:
+                raise
+            await self._refuse(scope, body.receive, answer, stopping(), body)
         finally:
+            self._state.unfinished.discard(give_up)
             route = getattr(scope.get("route"), "path", "static" if status < 400 else "none")
             self._state.metrics.requests.labels(method, route, status).inc()
             log_event(
@@ -199,6 +220,19 @@ def _adding(headers: dict[str, str], send: Send) -> Send:
             names = {name for name, _ in given}
             added = [(name.encode(), value.encode()) for name, value in headers.items()]
             message["headers"] = given + [(name, value) for name, value in added if name not in names]
+        await send(message)
+
+    return sending
+
+
+def _lingering(body: LimitedBody, send: Send) -> Send:
+    """Return a `send` that ends an answer only when the client has heard it out, or after moments."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            await send({**message, "more_body": True})
+            await body.linger()
+            message = {"type": "http.response.body"}
         await send(message)
 
     return sending

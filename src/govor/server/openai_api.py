@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from govor.errors import GovorError
 from govor.language import tr
 from govor.outputs import render
+from govor.server.admission import Refused
 from govor.server.body import Receive, Scope, Send
 from govor.server.guard import error_body
 from govor.server.logs import log_event
@@ -123,6 +124,8 @@ def _told(error: Exception) -> tuple[int, dict[str, Any]]:
         return 413, error_body(str(error), 413, "too_long", "file")
     if isinstance(error, GovorError):
         return 400, error_body(str(error), 400, type(error).__name__)
+    if isinstance(error, Refused):
+        return error.status, error_body(str(error), error.status, error.reason)
     if isinstance(error, asyncio.TimeoutError):
         return 503, error_body(tr("не успели распознать", "not recognised in time"), 503, "timeout")
     log_event("unforeseen_error", level=40, error=f"{type(error).__name__}: {error}")

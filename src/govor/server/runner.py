@@ -26,6 +26,8 @@ from govor.server.settings import Limits, ServerSettings
 from govor.server.state import ServerState
 from govor.server.wyoming_server import WyomingServer
 
+_LAST_WORDS_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -102,12 +104,22 @@ async def _drain(state: ServerState, speaker: WyomingServer, seconds: float) -> 
     for session in list(state.sessions):
         session.drain()
     # Not the open places: who has connected and not spoken yet has nothing to be waited for.
-    while state.sessions or state.admission.uploads.num_open or speaker.num_busy:
+    while state.sessions or state.unfinished or state.admission.uploads.num_open or speaker.num_busy:
         if time.monotonic() - started > seconds:
-            log_event("drain_timeout", level=30, streams=len(state.sessions))
+            log_event("drain_timeout", level=30, streams=len(state.sessions), requests=len(state.unfinished))
+            await _refuse_unfinished(state)
             break
         await asyncio.sleep(0.02)
     log_event("drained", seconds=round(time.monotonic() - started, 2))
+
+
+async def _refuse_unfinished(state: ServerState) -> None:
+    """Tell everybody who still waits that there will be no answer, and leave them the time to hear it."""
+    for give_up in list(state.unfinished):
+        give_up()
+    deadline = time.monotonic() + _LAST_WORDS_SECONDS
+    while state.unfinished and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,8 @@ class ServerState:
     metrics: Metrics = field(default_factory=Metrics)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     sessions: set[LiveSession] = field(default_factory=set)
+    unfinished: set[Callable[[], object]] = field(default_factory=set)
+    """One for each request that has begun: called when it can be waited for no longer, it has it refused."""
     studio: Studio | None = None
     """Recordings made on the page; None: that is off."""
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from govor.errors import AudioError
 from govor.language import tr
+from govor.server.admission import stopping
 from govor.server.pool import Kind
 from govor.server.state import ServerState, Wishes
 from govor.transcript import Segment, Transcript
@@ -109,14 +110,26 @@ class UploadJob:
         self._ended = False
 
     async def run(self) -> Transcript:
-        """Recognise. Raises what `Recognizer.transcribe` does, TooLongError, asyncio.TimeoutError."""
+        """Recognise.
+
+        Raises what `Recognizer.transcribe` does, TooLongError, asyncio.TimeoutError, Refused (shutdown).
+        """
         started = time.monotonic()
+        refusal = stopping()
+
+        def give_up() -> None:
+            self._settle(None, refusal)
+            # Who was waiting may be gone at the same moment.
+            self._result.exception()
+
         metrics = self._state.metrics
         with metrics.uploads.track_inprogress():
             self._state.pool.submit(self._client, self._kind, self._step)
+            self._state.unfinished.add(give_up)
             try:
                 transcript = await asyncio.wait_for(self._result, self._state.settings.limits.answer_seconds)
             finally:
+                self._state.unfinished.discard(give_up)
                 self._abandoned = True
         metrics.audio_seconds.labels(self._protocol).inc(transcript.duration)
         metrics.upload_seconds.observe(time.monotonic() - started)

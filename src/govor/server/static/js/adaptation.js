@@ -15,7 +15,7 @@ export class AdaptationCard {
   }
 
   build() {
-    this.start = button(t("adapt_start"), () => this.begin(), "solid", { id: "adapt-start" });
+    this.start = button(t("adapt_start"), () => this.begin(), "solid", { id: "adapt-start", "aria-describedby": "adapt-state" });
     this.stop = button(t("adapt_stop"), () => this.end(), "soft", { id: "adapt-stop" });
     this.bar = progressBar(t("step_adapt"));
     this.line = make("p", { class: "note", role: "status", id: "adapt-state" });

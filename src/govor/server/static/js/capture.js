@@ -1,12 +1,19 @@
 // The microphone as 16 kHz mono samples. Raw sound: no echo canceller or noise filter of the browser, as the
 // model and `govor record` know voices without them.
+import { explainLoss, explainRefusal } from "./access.js";
 import { t } from "./language.js";
 import { Resampler } from "./resampler.js";
 
 export const RATE = 16000;
 const SILENT_SECONDS = 4;
 
-export class MicrophoneError extends Error {}
+export class MicrophoneError extends Error {
+  /** `words` makes the text, in the language of the moment. */
+  constructor(words) {
+    super(words());
+    this.words = words;
+  }
+}
 
 // One for the whole page, loaded at the first touch: whoever wants to record when the server is away still can.
 let context = null;
@@ -32,7 +39,7 @@ for (const touch of ["pointerdown", "keydown"]) {
 }
 
 export class Capture extends EventTarget {
-  /** `onSamples(Float32Array)` gets every block, resampled; "lost" fires if the device goes away. */
+  /** `onSamples(Float32Array)` gets every block, resampled; "lost" fires if the device goes away (detail: words). */
   constructor(onSamples) {
     super();
     this.onSamples = onSamples;
@@ -40,7 +47,7 @@ export class Capture extends EventTarget {
   }
 
   async start(device = "") {
-    if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError(t("insecure"));
+    if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError(() => t("insecure"));
     const audio = {
       channelCount: { ideal: 1 },
       echoCancellation: false,
@@ -53,24 +60,28 @@ export class Capture extends EventTarget {
     } catch (error) {
       // A remembered device may be unplugged: any other is better than none.
       if (device && ["OverconstrainedError", "NotFoundError"].includes(error.name)) return this.start();
-      throw new MicrophoneError(explain(error));
+      throw new MicrophoneError(await explain(error));
     }
     const [track] = this.stream.getAudioTracks();
-    track.addEventListener("ended", () => this.dispatchEvent(new Event("lost")));
+    track.addEventListener("ended", async () => {
+      const detail = await explainLoss();
+      // Who has stopped meanwhile misses nothing.
+      if (this.stream) this.dispatchEvent(new CustomEvent("lost", { detail }));
+    });
     users += 1;
     this.counted = true;
     try {
       await prepare();
     } catch {
       await this.stop();
-      throw new MicrophoneError(t("recorder_not_loaded"));
+      throw new MicrophoneError(() => t("recorder_not_loaded"));
     }
     try {
       await context.resume();
       this.source = context.createMediaStreamSource(this.stream);
     } catch (error) {
       await this.stop();
-      throw new MicrophoneError(explain(error));
+      throw new MicrophoneError(await explain(error));
     }
     const resampler = new Resampler(context.sampleRate, RATE);
     this.node = new AudioWorkletNode(context, "pcm-collector", { numberOfOutputs: 0 });
@@ -106,10 +117,10 @@ export class Capture extends EventTarget {
   }
 }
 
-function explain(error) {
-  if (["NotAllowedError", "SecurityError"].includes(error.name)) return t("no_microphone_access");
-  if (["NotFoundError", "OverconstrainedError"].includes(error.name)) return t("no_microphone");
-  return t("microphone_busy");
+async function explain(error) {
+  if (["NotAllowedError", "SecurityError"].includes(error.name)) return explainRefusal(error);
+  if (["NotFoundError", "OverconstrainedError"].includes(error.name)) return () => t("no_microphone");
+  return () => t("microphone_busy");
 }
 
 /** Power of samples in dB of full scale, at least -100. */

@@ -98,6 +98,7 @@ export class CollectionCard {
       pressed.textContent = t("sure");
       pressed.setAttribute("aria-label", `${t("sure")} ${item.text}`);
       pressed.classList.add("problem");
+      announce(pressed.getAttribute("aria-label"));
       return;
     }
     try {

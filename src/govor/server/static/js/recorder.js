@@ -1,4 +1,5 @@
 // The recording card of the studio: show a phrase, record it, judge it, keep it.
+import { access, isRefusal } from "./access.js";
 import { Capture, levelDb, MicrophoneError, RATE, showLevel } from "./capture.js";
 import { announce, button, disable, make } from "./dom.js";
 import { number, t } from "./language.js";
@@ -20,6 +21,9 @@ export class Recorder {
     this.take = null;
     this.message = null; // [what makes the text, in the language of the moment; class]
     this.element = make("div");
+    access.addEventListener("granted", () => {
+      if (isRefusal(this.message?.[0])) this.say(() => t("state_idle"));
+    });
     this.build();
   }
 
@@ -31,7 +35,7 @@ export class Recorder {
       { class: "meter studio-meter", role: "meter", "aria-label": t("level"), "aria-valuemin": -60, "aria-valuemax": 0, "aria-valuenow": -60 },
       make("span"),
     );
-    this.record = button("", () => this.pressRecord(), "solid", { id: "studio-record" });
+    this.record = button("", () => this.pressRecord(), "solid", { id: "studio-record", "aria-describedby": "prompt" });
     this.listen = button(t("listen"), () => this.play(), "soft", { id: "studio-listen" });
     this.keep = button(t("keep"), () => this.pressKeep(), "solid", { id: "studio-keep" });
     this.skip = button(t("skip_phrase"), () => this.pressSkip(), "quiet", { id: "studio-skip" });
@@ -69,12 +73,19 @@ export class Recorder {
     disable(this.record, !phrase || ["opening", "checking"].includes(state));
     this.keep.hidden = !fine || state !== "judged";
     this.listen.hidden = !take || state !== "judged";
+    this.listen.textContent = t(this.player && !this.player.paused ? "stop_playing" : "listen");
     this.skip.hidden = !phrase;
     disable(this.skip, ["opening", "recording", "checking"].includes(state));
     const [words, kind] = this.message ?? [() => "", ""];
     const text = words();
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
     this.verdict.className = `verdict ${kind}`;
+  }
+
+  /** Lead to the next step, but nobody away from what they do meanwhile. */
+  lead(target) {
+    const now = document.activeElement;
+    if (now === document.body || this.element.contains(now)) target.focus();
   }
 
   say(words, kind = "") {
@@ -95,13 +106,13 @@ export class Recorder {
     this.blocks = [];
     this.watch = new SpeechWatch(this.phrase);
     this.capture = new Capture((samples) => this.hear(samples));
-    this.capture.addEventListener("lost", () => this.giveUp(() => t("microphone_lost")));
+    this.capture.addEventListener("lost", ({ detail }) => this.giveUp(detail));
     this.capture.addEventListener("silent", () => this.giveUp(() => t("microphone_silent")));
     try {
       await this.capture.start(chosenMicrophone());
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
-      this.giveUp(() => error.message);
+      this.giveUp(error.words);
     }
   }
 
@@ -123,7 +134,7 @@ export class Recorder {
     this.capture = null;
     this.state = "idle";
     this.say(reason, "problem");
-    this.record.focus();
+    this.lead(this.record);
   }
 
   async finish() {
@@ -146,7 +157,7 @@ export class Recorder {
     this.take = take;
     this.state = "judged";
     this.update();
-    (take.problems?.length ? this.record : this.keep).focus();
+    this.lead(take.problems?.length ? this.record : this.keep);
   }
 
   async judge(take) {
@@ -170,9 +181,15 @@ export class Recorder {
       this.player.pause();
       return;
     }
-    this.player = new Audio(URL.createObjectURL(new Blob([wavHeader(this.take.pcm.byteLength), this.take.pcm], { type: "audio/wav" })));
-    this.player.addEventListener("pause", () => URL.revokeObjectURL(this.player.src), { once: true });
-    this.player.play().catch(() => {});
+    const player = new Audio(URL.createObjectURL(new Blob([wavHeader(this.take.pcm.byteLength), this.take.pcm], { type: "audio/wav" })));
+    player.addEventListener("play", () => this.update());
+    // Fired at the end too.
+    player.addEventListener("pause", () => {
+      URL.revokeObjectURL(player.src);
+      this.update();
+    });
+    this.player = player;
+    player.play().catch(() => {});
   }
 
   async pressKeep() {

@@ -1,4 +1,5 @@
 // The tab "speak": live text while you talk.
+import { access, isRefusal } from "./access.js";
 import { Capture, levelDb, MicrophoneError, showLevel } from "./capture.js";
 import { copyText } from "./copy.js";
 import { announce, button, byId, disable, isDisabled, make, save, shareField } from "./dom.js";
@@ -31,6 +32,11 @@ export function startSpeak() {
   byId("talk-pause").addEventListener("click", (event) => isDisabled(event.currentTarget) || togglePause());
   for (const id of ["hotwords", "phrases"]) shareField(byId(id), id);
   offerMicrophones(byId("microphone"));
+  access.addEventListener("granted", () => {
+    if (!isRefusal(trouble)) return;
+    trouble = null;
+    show();
+  });
   onLanguage(show);
   // The text is lost with the page; the browser asks first.
   addEventListener("beforeunload", (event) => {
@@ -54,8 +60,8 @@ async function begin() {
   cleared = null;
   setState("asking");
   capture = new Capture(hear);
-  capture.addEventListener("lost", () => {
-    trouble = () => t("microphone_lost");
+  capture.addEventListener("lost", ({ detail }) => {
+    trouble = detail;
     end();
   });
   capture.addEventListener("silent", () => {
@@ -67,7 +73,7 @@ async function begin() {
   } catch (error) {
     if (!(error instanceof MicrophoneError)) throw error;
     capture = null;
-    trouble = () => error.message;
+    trouble = error.words;
     setState("idle");
     return;
   }

@@ -73,8 +73,16 @@ export const TEXTS = {
     "Браузер не дал доступ к микрофону. Разрешите его в настройках сайта (значок слева от адреса).",
     "The browser refused the microphone. Allow it in the site settings (the icon left of the address).",
   ],
+  microphone_not_allowed_yet: [
+    "Микрофон пока не разрешён. Нажмите ещё раз и ответьте браузеру «Разрешить»; не спросит — разрешите в настройках сайта (значок слева от адреса).",
+    "The microphone is not allowed yet. Press again and answer “Allow”; if the browser does not ask, allow it in the site settings (the icon left of the address).",
+  ],
+  microphone_off_in_system: [
+    "Сайту микрофон разрешён, но его не даёт браузеру сама система. Разрешите в её настройках приватности и нажмите ещё раз.",
+    "The site may use the microphone, but the system keeps it from the browser. Allow it in the system's privacy settings and press again.",
+  ],
   no_microphone: ["Микрофон не найден. Подключите его и нажмите ещё раз.", "No microphone was found. Connect one and press again."],
-  microphone_busy: ["Микрофон занят другой программой или не отвечает.", "The microphone is busy or does not respond."],
+  microphone_busy: ["Микрофон занят другой программой или не отвечает. Освободите его и нажмите ещё раз.", "The microphone is busy or does not respond. Free it and press again."],
   recorder_not_loaded: [
     "Сервер не отвечает, а нужная для записи часть страницы ещё не загружена. Нажмите ещё раз, когда он вернётся.",
     "The server does not answer, and the part of the page that records is not loaded yet. Press again when it is back.",
