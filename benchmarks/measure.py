@@ -50,9 +50,8 @@ def commands(
     """Return, for each file of figures, the script with its options, and the files that it needs."""
     dev = data / "dev.jsonl"
     beside = ["--peer", peer] if peer else []
-    sentences, short = (
-        paths[0] if paths else Path(option) for paths, option in ((others, "--others"), (people, "--people"))
-    )
+    sentences = others[0] if others else elsewhere.with_name("others.jsonl")
+    short = people[0] if people else elsewhere.with_name("people.jsonl")
     # Without any, --whole takes the one that ships.
     models = [str(path) for path in (shipped_language_model(), *honest) if path is not None]
     return {
