@@ -7,7 +7,8 @@ other recordings is left out, and says so, where they are not. Each writes bench
 tables are made of them by docs/tables.py. Each file also says which models it is of, so that a page can say
 that its figures are of the model before. Rows of pyctcdecode need a Python that has it, ``--peer``; rows of
 people's short phrases their manifests, ``--people``; rows of speech without a command, beside festvox-ru's,
-``--others``; the errors with a language model that has seen no transcript, ``--honest``.
+``--others``. The first of either also makes a row of other runtimes. The errors with a language model that
+has seen no transcript need ``--honest``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ ROOT = HERE.parent
 MEASURED = HERE / "measured"
 RELIABILITY = ROOT / "docs" / "images" / "reliability.svg"
 # Of the network alone; the others have the language model in them too.
-WITHOUT_LANGUAGE_MODEL = ("foreign", "foreign-noise", "foreign-elsewhere", "phrases")
+WITHOUT_LANGUAGE_MODEL = (
+    "foreign",
+    "foreign-noise",
+    "foreign-elsewhere",
+    "foreign-sentences",
+    "foreign-short",
+    "phrases",
+)
 FESTVOX = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav")
 
 
@@ -42,6 +50,8 @@ def commands(
     """Return, for each file of figures, the script with its options, and the files that it needs."""
     dev = data / "dev.jsonl"
     beside = ["--peer", peer] if peer else []
+    sentences = others[0] if others else elsewhere.with_name("others.jsonl")
+    short = people[0] if people else elsewhere.with_name("people.jsonl")
     # Without any, --whole takes the one that ships.
     models = [str(path) for path in (shipped_language_model(), *honest) if path is not None]
     return {
@@ -52,6 +62,8 @@ def commands(
         "foreign": (["foreign.py"], []),
         "foreign-noise": (["foreign.py", "--every", "16", "--snr", "10"], []),
         "foreign-elsewhere": (["foreign.py", "--manifest", str(elsewhere), "--every", "1"], [elsewhere]),
+        "foreign-sentences": (["foreign.py", "--manifest", str(sentences), "--every", "9"], [sentences]),
+        "foreign-short": (["foreign.py", "--manifest", str(short), "--every", "12"], [short]),
         "hotwords": (["hotwords.py", "--manifest", str(dev)], [dev]),
         "decoding": (
             ["decoding.py", "--manifest", str(dev), "--every", "8", "--whole", *models, *beside],

@@ -152,6 +152,8 @@ def foreign(tr: Language) -> str:
     titles = {
         "foreign": tr("диктор festvox-ru", "festvox-ru's speaker"),
         "foreign-noise": tr("он же, белый шум {snr:.0f} дБ", "the same, white noise {snr:.0f} dB"),
+        "foreign-sentences": tr("игра актёров, 16 кГц Opus", "actors, 16 kHz Opus"),
+        "foreign-short": tr("короткие фразы, 16 кГц Opus", "short phrases, 16 kHz Opus"),
         "foreign-elsewhere": tr("записи не из корпуса", "recordings from elsewhere"),
     }
     rows = []
@@ -236,7 +238,7 @@ TABLES: dict[str, Callable[[Language], str]] = {
 SOURCES = {
     # The card is of the model that ships, which a test demands; the speed has a word of its own.
     "accuracy": (),
-    "foreign": ("foreign", "foreign-noise", "foreign-elsewhere"),
+    "foreign": ("foreign", "foreign-noise", "foreign-sentences", "foreign-short", "foreign-elsewhere"),
     "listening": ("listening", "listening-noise"),
     # Runs of training; each is dated by its commit.
     "seed": (),

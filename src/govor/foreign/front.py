@@ -20,6 +20,7 @@ from govor.config import FeatureConfig
 from govor.features import htk, noise, silence, sphinx
 from govor.features.extraction import MIN_STD
 from govor.features.frames import dct_matrix
+from govor.foreign.normalized import DENORMALIZED, NUMBERS, usual_distances
 
 Array = NDArray[np.float64]
 
@@ -30,35 +31,6 @@ _INSIDE = """
     time = Range(zero, num_frames_0d, one)
     ends = Unsqueeze(mel_lengths, axis_1)
     inside = Less(time, ends)
-"""
-
-# A runtime that brings every band to variance 1 takes away how much it moved. In speech and in noise alike
-# the log power of a mel band moves by about as much from one frame to the next, which gives it back.
-# What does not move at all is digital silence: brought to the usual level, it would begin like a sound.
-_SPREAD = """
-    later = Slice(log_mel, number_1, number_far, axis_1)
-    sooner = Slice(log_mel, number_0, number_less_1, axis_1)
-    difference = Sub(later, sooner)
-    distance = Abs(difference)
-    inside_later = Slice(inside, number_1, number_far, axis_1)
-    inside_float = Cast <to = 1> (inside_later)
-    counted = Unsqueeze(inside_float, axis_2)
-    counted_distance = Mul(distance, counted)
-    distance_sum = ReduceSum <keepdims = 1> (counted_distance, axis_1)
-    num_counted = ReduceSum <keepdims = 1> (counted, axis_1)
-    some_counted = Max(num_counted, unit)
-    mean_distance = Div(distance_sum, some_counted)
-    some_distance = Max(mean_distance, least_distance)
-    ratio_of_steps = Div(usual_distance, some_distance)
-    free_spread = Pow(ratio_of_steps, spread_power)
-    spread = Min(free_spread, most_spread)
-    scaled = Mul(log_mel, spread)
-    sounding = Add(scaled, usual_level)
-    band_moves = Greater(mean_distance, least_movement)
-    band_moves_number = Cast <to = 1> (band_moves)
-    some_band_moves = ReduceMax <axes = [2], keepdims = 1> (band_moves_number)
-    moves = Greater(some_band_moves, half)
-    log_power = Where(moves, sounding, silent_level)
 """
 
 # Another runtime's bands -> our mel powers. A frame with nothing above the `least` is digital silence.
@@ -249,18 +221,8 @@ govor (float[B, T, X] log_mel, int64[B] mel_lengths) => (float[B, Q, V] laid, in
 }}
 """
 _NETWORK = "network_"
-
-# Fitted to recordings with white noise of 5 to 30 dB and without (docs/decisions/0016). The level matters
-# little, since cepstra lose theirs. More spread than the most would blow up the errors of the estimate.
-_SPREAD_NUMBERS = {
-    "usual_distance": 0.946,
-    "spread_power": 0.952,
-    "least_distance": 0.02,
-    "most_spread": 3.0,
-    "usual_level": -11.0,
-    "least_movement": 1e-3,
-    "silent_level": -100.0,
-}
+# Single precision ends at about 1e-38.
+_TINY = 1e-30
 
 
 def model_behind(
@@ -282,7 +244,7 @@ def model_behind(
     counts as silent.
     """
     ready = onnx.compose.add_prefix(network, _NETWORK).graph
-    before = [_INSIDE, _SPREAD if normalized else "log_power = Identity(log_mel)", _POWERS]
+    before = [_INSIDE, DENORMALIZED if normalized else "log_power = Identity(log_mel)", _POWERS]
     if config.remove_noise or config.remove_silence:
         before.append(_TRACKING)
     before.append("cleaned = Mul(mel, gain)" if config.remove_noise else "cleaned = Identity(mel)")
@@ -303,6 +265,8 @@ def model_behind(
         **_cepstra(config),
         "weights": weights,
         "guard": np.array(guard),
+        "log_guard": np.array(np.log(max(guard, _TINY))),
+        "usual_distance": usual_distances(len(weights)),
         "least": np.full(weights.shape[1], -1.0) if least is None else least,
     }
     used = {name for node in _all_nodes(model.graph) for name in node.input}
@@ -342,7 +306,7 @@ def _shared(num_symbols: int, stride: int) -> Mapping[str, NDArray[np.int64] | A
         "stride_less_one": stride - 1,
         "look_back": [0, 0, 0, 0, 0, silence._PRE_SPEECH],
     }
-    numbers = {"unit": 1.0, "half": 0.5, "min_std": MIN_STD, **_SPREAD_NUMBERS}
+    numbers = {"unit": 1.0, "half": 0.5, "min_std": MIN_STD, **NUMBERS}
     return {
         "only_blank": only_blank,
         **{name: np.array(value, np.int64) for name, value in whole.items()},
@@ -366,8 +330,7 @@ def _tracking(bands: int) -> Mapping[str, Array]:
         "quiet_below_level": noise._QUIET_BELOW_LEVEL,
         "start_speech": silence._START_SPEECH,
         "post_speech": silence._POST_SPEECH,
-        # Single precision ends at about 1e-38.
-        "tiny": 1e-30,
+        "tiny": _TINY,
     }
     return {
         "averaging": noise._averaging(bands),
