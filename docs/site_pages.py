@@ -117,7 +117,7 @@ def runs() -> list[Run]:
 
 
 def newest_run(model: str) -> Run:
-    """Return the newest training run of a model, by the name of its file: 00-seed4.json is one of seed."""
+    """Return the newest training run of a model, by the name of its file: 00-seed5.json is one of seed."""
     names = [path.stem for path in sorted((BENCHMARKS / "results").glob(f"*-{model}*.json"))]
     return json.loads((BENCHMARKS / "results" / f"{names[-1]}.json").read_text("utf-8"))
 

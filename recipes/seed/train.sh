@@ -17,3 +17,10 @@ govor train --config "$here/stage4.toml" --train "$data/voxforge/train_cuts.json
   --train "$data/extra/elena.jsonl@0.4" --train "$data/synthetic/train.jsonl@0.05" \
   --train "$data/recombined3/train.jsonl@0.03" --train "$data/recombined4/train.jsonl@0.03" \
   --dev "$data/voxforge/dev.jsonl" --output "$runs/seed4" --init "$runs/seed3/best.safetensors" --resume
+
+# Sentences of any words (recipes/small/train.sh, docs/decisions/0045) and Muon.
+govor train --config "$here/stage5.toml" --train "$data/voxforge/train_cuts.jsonl@0.85" \
+  --train "$data/extra/dub_cuts.jsonl" --train "$data/extra/tuxpaint_cuts.jsonl" \
+  --train "$data/extra/elena.jsonl@0.4" --train "$data/synthetic/train.jsonl@0.05" \
+  --train "$data/recombined6/train.jsonl@0.05" \
+  --dev "$data/voxforge/dev.jsonl" --output "$runs/seed5" --init "$runs/seed4/best.safetensors" --resume
