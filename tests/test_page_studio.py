@@ -174,7 +174,8 @@ def test_a_phrase_is_recorded_heard_kept_and_deleted_by_keyboard_alone(open_page
     focused = "document.activeElement.id"
 
     def tab_to(place: str, key: str = "Tab") -> None:
-        for _ in range(15):
+        # Each take that other tests left in the list has its buttons on the way.
+        for _ in range(80):
             page.keyboard.press(key)
             if page.evaluate(f"document.activeElement.matches({json.dumps(place)})"):
                 # Where the focus is can be seen.
