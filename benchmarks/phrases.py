@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.audio import from_array, load_audio
+from govor.corpora.utterances import load_utterance
 from govor.features import extract, load_features
 from govor.manifest import read_manifest
 from govor.phrase_list import parse_phrases, read_phrases
@@ -83,8 +84,11 @@ def own_sentences(recognizer: Recognizer, manifest: Path) -> Found:
 
 
 def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
-    """Commands that people say: every recording with the list of 50 that its text is on, and with another."""
-    utterances = [each for each in read_manifest(manifest) if each.features is not None]
+    """Commands that people say: every recording with the list of 50 that its text is on, and with another.
+
+    The manifest is of sound or of features.
+    """
+    utterances = list(read_manifest(manifest))
     texts = sorted({normalize(each.text) for each in utterances})
     np.random.default_rng(1).shuffle(texts)
     table = model_thresholds(recognizer.model.decoding)
@@ -98,7 +102,8 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
         own = place.get(normalize(utterance.text))
         if own is None:
             continue
-        (log_probs,) = recognizer.model.for_search().log_probs([load_features(utterance.features)])
+        features = load_utterance(utterance, recognizer.model.config.features)
+        (log_probs,) = recognizer.model.for_search().log_probs([features])
         inside, outside = (decoders[i % len(decoders)].match(log_probs) for i in (own, own + 1))
         right = inside.phrase.text == normalize(utterance.text)
         rows.append((right, inside.ratio, len(inside.phrase.text), outside.ratio, len(outside.phrase.text)))
