@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from govor.config import TrainingConfig
 
-LSTM_GATES = 4
-"""An LSTM's weights hold the rows of its four gates one after another."""
 _ITERATIONS = 5
 # The quintic of Newton and Schulz that brings singular values near 1 fastest: 5 rounds leave 0.7 to 1.2.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -44,7 +42,8 @@ class Muon(torch.optim.Optimizer):
         for module in model.modules():
             for name, parameter in module.named_parameters(recurse=False):
                 if isinstance(module, nn.LSTM) and name.startswith("weight"):
-                    self._blocks[parameter] = LSTM_GATES
+                    # The rows of its gates lie one after another.
+                    self._blocks[parameter] = len(parameter) // module.hidden_size
                 elif isinstance(module, nn.Conv1d) and name == "weight":
                     self._blocks[parameter] = 1
         self._dtype = torch.bfloat16 if bfloat16 else torch.float32
@@ -68,10 +67,11 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             state, gradient = self.state[parameter], parameter.grad
             assert gradient is not None
-            momentum = state.setdefault("momentum", torch.zeros_like(parameter))
-            momentum.lerp_(gradient, 1 - _MOMENTUM)
+            if not state:
+                state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
             # Nesterov's: the momentum as it will be.
-            ahead = gradient.lerp(momentum, _MOMENTUM)
+            ahead = gradient.lerp(state["momentum"], _MOMENTUM)
             blocks = self._blocks[parameter]
             matrices = ahead.reshape(blocks, ahead.shape[0] // blocks, -1)
             alike[tuple(matrices.shape)].append((parameter, matrices))
