@@ -20,11 +20,11 @@ from govor.adaptation import adapt, hold_out
 from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig
 from govor.corpora.rehearsal import unpack_rehearsal
-from govor.ctc import evaluate_model
-from govor.dataset import Dataset, Source
+from govor.dataset.batches import Dataset, Source
 from govor.manifest import Utterance, read_manifest
 from govor.metrics import Scores, score
-from govor.onnx_weights import read_onnx
+from govor.onnx.weights import read_onnx
+from govor.training.ctc import evaluate_model
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.confidence import Bin, cross_validated, expected_calibration_error, reliability
+from govor.decoding.confidence import Bin, cross_validated, expected_calibration_error, reliability
 from govor.recognizer import load_model
 from keeping import keep
 

@@ -70,8 +70,8 @@ def run(job: dict[str, object]) -> None:
 
 
 def make_greedy(_: dict[str, object]):  # type: ignore[no-untyped-def]
-    from govor.decoding import greedy
-    from govor.text import Alphabet
+    from govor.decoding.greedy import greedy
+    from govor.text.alphabet import Alphabet
 
     alphabet = Alphabet()
     return lambda log_probs: greedy(log_probs, alphabet).text
@@ -80,8 +80,8 @@ def make_greedy(_: dict[str, object]):  # type: ignore[no-untyped-def]
 def make_govor(job: dict[str, object]):  # type: ignore[no-untyped-def]
     import numpy as np
 
-    from govor.beam import BeamDecoder, BeamSettings
-    from govor.text import Alphabet
+    from govor.decoding.beam import BeamDecoder, BeamSettings
+    from govor.text.alphabet import Alphabet
 
     lm = Path(str(job["lm"])) if job["lm"] else None
     decode = BeamDecoder(Alphabet(), lm, BeamSettings(**job["weights"])).text  # type: ignore[arg-type]
@@ -129,13 +129,13 @@ def main() -> None:
 
     import numpy as np
 
-    from govor.beam import shipped_language_model
+    from govor.decoding.beam import shipped_language_model
     from govor.features import load_features
     from govor.language_model import read_vocabulary
     from govor.manifest import read_manifest
     from govor.metrics import score
     from govor.recognizer import load_model
-    from govor.text import normalize
+    from govor.text.alphabet import normalize
     from keeping import keep
 
     recognizer = load_model(arguments.model)
@@ -209,7 +209,7 @@ def whole(recognizer, utterances, language_models):  # type: ignore[no-untyped-d
     from govor.features import load_features
     from govor.language_model import read_kenlm
     from govor.metrics import score
-    from govor.text import normalize
+    from govor.text.alphabet import normalize
 
     references = [normalize(row.text) for row in utterances]
     sentences = [text.split() for text in references]

@@ -19,10 +19,10 @@ import onnxruntime
 import sherpa_onnx
 
 from govor import load_model
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.foreign.folders import export_folder
 from govor.manifest import read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from keeping import keep
 
 FESTVOX = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")

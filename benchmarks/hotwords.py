@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.beam import shipped_language_model
+from govor.decoding.beam import shipped_language_model
 from govor.features import load_features
 from govor.language_model import read_kenlm
 from govor.manifest import read_manifest
 from govor.metrics import score
+from govor.phrases.spotting import spot_words
 from govor.recognizer import load_model
-from govor.spotting import spot_words
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from keeping import keep
 
 LIST_SIZES = (1, 10, 100)

@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from govor import Recognizer, load_model
-from govor.audio import Samples, load_audio
+from govor.audio.loading import Samples, load_audio
 from govor.streaming import Event, Final
 from govor.transcript import Segment
 from keeping import keep

@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from govor.beam import shipped_language_model
+from govor.decoding.beam import shipped_language_model
 from keeping import keep, shipped_digests
 
 HERE = Path(__file__).resolve().parent

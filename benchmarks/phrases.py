@@ -24,15 +24,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import from_array, load_audio
+from govor.audio.loading import from_array, load_audio
 from govor.corpora.utterances import load_utterance
 from govor.features import extract, load_features
 from govor.manifest import read_manifest
-from govor.phrase_list import parse_phrases, read_phrases
-from govor.phrase_thresholds import Thresholds, model_thresholds
-from govor.phrases import EXTRA_LETTERS, PhraseDecoder
+from govor.phrases.decoder import EXTRA_LETTERS, PhraseDecoder
+from govor.phrases.phrase_list import parse_phrases, read_phrases
+from govor.phrases.thresholds import Thresholds, model_thresholds
 from govor.recognizer import Recognizer, load_model
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from keeping import keep
 
 HERE = Path(__file__).parent

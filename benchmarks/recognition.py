@@ -126,7 +126,7 @@ def recordings(folders: list[Path]) -> list[Path]:
 
 def joined(sources: list[Path], samples: int) -> Iterator[bytes]:
     """Yield 16-bit sound of that many samples: the recordings one after the other, again and again."""
-    from govor.audio import load_audio
+    from govor.audio.loading import load_audio
 
     left = samples
     kept: dict[Path, bytes] = {}

@@ -3,7 +3,8 @@
     python benchmarks/silence.py --manifest dub-cc0/manifest.jsonl tuxpaint/manifest.jsonl [--number 60]
 
 Recordings of each manifest, chosen by a seed, get silence before and after: none, digital, or white noise of
-a level, as a room has. CER, the recording whole and as `govor.hearing` leaves it; the lesser is better.
+a level, as a room has. CER, the recording whole and as `govor.speech.hearing` leaves it; the lesser is
+better.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from govor import load_model
-from govor.audio import Samples, load_audio
-from govor.hearing import hear
+from govor.audio.loading import Samples, load_audio
 from govor.manifest import read_manifest
 from govor.metrics import score
+from govor.speech.hearing import hear
 
 KINDS: dict[str, tuple[float, float, float | None]] = {
     "as it is": (0.0, 0.0, None),

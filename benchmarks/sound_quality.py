@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
+from govor.audio.raw import _mulaw
 from govor.errors import GovorError
-from govor.raw_audio import _mulaw
 from govor.recognizer import load_model
 from keeping import keep
 

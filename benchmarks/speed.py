@@ -27,11 +27,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from govor import load_model
-from govor.audio import load_audio
-from govor.beam import shipped_language_model
+from govor.audio.loading import load_audio
+from govor.decoding.beam import shipped_language_model
 from govor.features import extract
-from govor.phrase_list import parse_phrases
-from govor.phrases import PhraseDecoder
+from govor.phrases.decoder import PhraseDecoder
+from govor.phrases.phrase_list import parse_phrases
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "benchmarks" / "speed.json"

@@ -4,8 +4,8 @@
 
 Both loops train the network `small` on the same utterances without augmentation, on one thread. The plain one
 is what a newcomer writes: random batches of 32, packed bidirectional nn.LSTM, float32, denormals as they are.
-Ours is `govor.training.Trainer`. Without a manifest the features are made up, as long as read sentences. The
-loops are timed by processor time, so that a busy machine gives nearly the same; processes by the clock.
+Ours is `govor.training.loop.Trainer`. Without a manifest the features are made up, as long as read sentences.
+The loops are timed by processor time, so that a busy machine gives nearly the same; processes by the clock.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from govor.config import PRESETS, AugmentConfig, Config
-from govor.dataset import Dataset, Source
+from govor.dataset.batches import Dataset, Source
 from govor.features import normalize, save_mfc
 from govor.manifest import Utterance, read_manifest, write_manifest
 from govor.model import ConvFront, flushed_denormals
-from govor.text import Alphabet
-from govor.training import Trainer
-from govor.training_report import EpochReport
+from govor.text.alphabet import Alphabet
+from govor.training.loop import Trainer
+from govor.training.report import EpochReport
 
 BATCH_SECONDS = 240.0
 PLAIN_BATCH = 32

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from govor.config import PRESETS
+from govor.dataset.sharded import ShardDataset, ShardSource
+from govor.dataset.shards import find_shards, write_shards
 from govor.features import save_mfc
 from govor.manifest import Utterance, write_manifest
 from govor.ranks import Ranks
-from govor.shard_dataset import ShardDataset, ShardSource
-from govor.shards import find_shards, write_shards
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 CONFIG = PRESETS["small"]
 

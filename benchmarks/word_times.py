@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from govor.alignment import align_recording
+from govor.decoding.word_times import Offsets
 from govor.recognizer import Recognizer, load_model
-from govor.text import normalize
-from govor.word_times import Offsets
+from govor.text.alphabet import normalize
 from keeping import keep
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")

@@ -21,8 +21,8 @@ from PIL import Image
 
 from govor import Recognizer, load_model
 from govor.alignment import align_recording
-from govor.audio import load_audio
-from govor.decoding import greedy
+from govor.audio.loading import load_audio
+from govor.decoding.greedy import greedy
 from govor.features import extract
 from govor.features.sphinx import filterbank
 from govor.manifest import read_manifest
@@ -247,7 +247,7 @@ class Maker:
 
     def search(self) -> Figure:
         """The best texts of the search with the language model and their scores, beside the greedy one."""
-        from govor.beam import shipped_language_model
+        from govor.decoding.beam import shipped_language_model
 
         decoder = self.recognizer.beam_decoder(shipped_language_model(), num_alternatives=6)
         result = decoder(self.log_probs)

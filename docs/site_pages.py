@@ -44,18 +44,18 @@ REFERENCE = (
     (
         "Распознать",
         "Recognise",
-        "recognizer.load_model recognizer.Recognizer beam.BeamDecoder beam.BeamSettings",
+        "recognizer.load_model recognizer.Recognizer decoding.beam.BeamDecoder decoding.beam.BeamSettings",
     ),
     ("Что распознано", "What was recognised", "transcript outputs.render outputs.write_whole"),
-    ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final microphone"),
-    ("Списки фраз", "Phrase lists", "phrase_list.parse_phrases phrases.PhraseDecoder"),
+    ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final audio.microphone"),
+    ("Списки фраз", "Phrase lists", "phrases.phrase_list.parse_phrases phrases.decoder.PhraseDecoder"),
     ("Выравнивание", "Alignment", "alignment.align_recording alignment.AlignedText"),
     (
         "Звук и признаки",
         "Sound and features",
-        "audio.load_audio audio.RawFormat features.extract features.Features",
+        "audio.loading.load_audio audio.raw.RawFormat features.extract features.Features",
     ),
-    ("Тексты и манифесты", "Texts and manifests", "text manifest"),
+    ("Тексты и манифесты", "Texts and manifests", "text.alphabet manifest"),
     ("Ошибки распознавания", "Error rates", "metrics evaluation.evaluate evaluation.Evaluation"),
     ("Настройки", "Settings", "config"),
     (
@@ -63,7 +63,11 @@ REFERENCE = (
         "The corpus",
         "corpora.download corpora.voxforge corpora.importing corpora.audit corpora.recordings",
     ),
-    ("Обучение", "Training", "training checkpoint.load_checkpoint checkpoint.Checkpoint export.export_onnx"),
+    (
+        "Обучение",
+        "Training",
+        "training.loop checkpoint.load_checkpoint checkpoint.Checkpoint onnx.export.export_onnx",
+    ),
     ("Дообучение", "Adapting", "adaptation.adapt adaptation.Adaptation"),
     ("Исключения", "Exceptions", "errors"),
 )

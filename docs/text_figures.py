@@ -24,7 +24,7 @@ def megabytes(name: str) -> float:
 @cache
 def decoding() -> dict[str, Any]:
     """Return what the model's file says of decoding."""
-    from govor.onnx_model import load_onnx_model
+    from govor.onnx.model import load_onnx_model
 
     return load_onnx_model(MODELS / "small.onnx").decoding
 
@@ -32,7 +32,7 @@ def decoding() -> dict[str, Any]:
 @cache
 def million_weights() -> float:
     """Count the weights of the network."""
-    from govor.onnx_weights import read_onnx
+    from govor.onnx.weights import read_onnx
 
     return sum(value.numel() for value in read_onnx(MODELS / "small.onnx").weights.values()) / 1e6
 

@@ -18,24 +18,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.augment import Augmenter
-from govor.confidence import (
+from govor.config import AugmentConfig
+from govor.dataset.augment import Augmenter
+from govor.decoding.confidence import (
     correct_words,
     cross_validated,
     expected_calibration_error,
     fit_calibration,
     word_features,
 )
-from govor.config import AugmentConfig
-from govor.decoding import Decoder, align, reads_search_output, words_of
+from govor.decoding.greedy import Decoder, align, reads_search_output, words_of
 from govor.features import load_features
 from govor.manifest import Utterance, read_manifest
-from govor.onnx_metadata import update_decoding
-from govor.onnx_model import OnnxModel
-from govor.phrase_thresholds import Thresholds, fit_thresholds
-from govor.phrases import EXTRA_LETTERS, PhraseTree
+from govor.onnx.metadata import update_decoding
+from govor.onnx.model import OnnxModel
+from govor.phrases.decoder import EXTRA_LETTERS, PhraseTree
+from govor.phrases.thresholds import Thresholds, fit_thresholds
 from govor.recognizer import Recognizer, load_model
-from govor.text import Alphabet, normalize
+from govor.text.alphabet import Alphabet, normalize
 
 LogProbs = NDArray[np.float32]
 Trial = tuple[Utterance, LogProbs]

@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from govor.beam import shipped_language_model
+from govor.decoding.beam import shipped_language_model
+from govor.decoding.word_times import Offsets
 from govor.manifest import read_manifest
-from govor.onnx_metadata import update_decoding
+from govor.onnx.metadata import update_decoding
 from govor.recognizer import load_model
 from govor.tuning import tune
-from govor.word_times import Offsets
 
 HERE = Path(__file__).resolve().parent
 # Recordings that the offsets are fitted to; as many others show how well they fit.

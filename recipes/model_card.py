@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from govor.onnx_model import load_onnx_model
+from govor.onnx.model import load_onnx_model
 
 TITLES = {
     "dev": ("dev: выбор модели", "dev: used to choose"),

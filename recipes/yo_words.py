@@ -1,4 +1,4 @@
-"""Make the list of words that are always written with ё, for `govor.text_finishing`.
+"""Make the list of words that are always written with ё, for `govor.text.finishing`.
 
     npm pack eyo-kernel@4.0.1 && tar xf eyo-kernel-4.0.1.tgz
     python recipes/yo_words.py package/dictionary/safe.txt ../shared/data/text/*.txt.xz \
@@ -16,7 +16,7 @@ import lzma
 import re
 from pathlib import Path
 
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 HEADER = """\
 # Words always written with ё: those of eyo-kernel 4.0.1 that occur in the texts of the language model.

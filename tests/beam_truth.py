@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from govor.beam import BeamDecoder, BeamSettings
-from govor.decoding import Decoded
+from govor.decoding.beam import BeamDecoder, BeamSettings
+from govor.decoding.greedy import Decoded
 from govor.language_model import NgramModel, build, write_kenlm
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 ALPHABET = Alphabet()
 SMALL = Alphabet(("<blank>", " ", "а", "б"))

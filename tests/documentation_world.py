@@ -15,7 +15,7 @@ import numpy as np
 import corpus_fixtures
 import voxforge_fixture
 from corpus_fixtures import write_audio
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.config import FEATURE_PRESETS
 from govor.corpora.recordings import RecordingFolder, Speaker

@@ -18,7 +18,7 @@ from typing import Any
 import jiwer
 import numpy as np
 
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"

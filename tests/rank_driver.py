@@ -13,11 +13,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import govor.training as training
+import govor.training.loop as training
 from govor.config import Config
+from govor.dataset.sharded import ShardDataset, ShardSource
+from govor.dataset.shards import find_shards
 from govor.ranks import Ranks, join
-from govor.shard_dataset import ShardDataset, ShardSource
-from govor.shards import find_shards
 from test_training import Listener
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make
 

@@ -13,11 +13,11 @@ from govor.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from govor.cli.app import run
 from govor.config import AdaptationConfig, AugmentConfig
 from govor.errors import ManifestError
-from govor.export import export_onnx
 from govor.features import save_mfc
 from govor.manifest import Utterance, write_manifest
-from govor.training import Trainer
-from govor.training_state import initial_weights
+from govor.onnx.export import export_onnx
+from govor.training.loop import Trainer
+from govor.training.state import initial_weights
 from tiny_corpus import ALPHABET, CONFIG, dataset, make, speak
 
 LETTERS = "анотре"

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from govor.alignment import AlignedText, align_recording, spoken_text
-from govor.audio import read_blocks
-from govor.decoding import DecodedWord, align
+from govor.audio.loading import read_blocks
+from govor.decoding.greedy import DecodedWord, align
+from govor.decoding.word_times import Offsets, offsets_from_json, word_times
 from govor.errors import AudioError, ManifestError
 from govor.recognizer import Recognizer, load_model
 from govor.transcript import Word
-from govor.word_times import Offsets, offsets_from_json, word_times
 from tiny_model import HOOT_SECONDS, HOOT_SPAN, hooting_model, hoots
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from govor.audio import Waveform, from_array, load_audio, probe_duration, read_blocks
+from govor.audio.loading import Waveform, from_array, load_audio, probe_duration, read_blocks
 from govor.errors import AudioError, GovorError, InputNotFoundError
 
 RATE = 16000

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from govor.audio.quality import check_sound
 from govor.cli.app import run
 from govor.corpora.audit import Histogram, audit_corpus
 from govor.corpora.audit_page import render_page
 from govor.manifest import Utterance, read_manifest
-from govor.sound_quality import check_sound
 from tiny_model import hooting_model, hoots
 from voxforge_fixture import wav_bytes
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.augment import (
+from govor.config import FEATURE_PRESETS, AugmentConfig
+from govor.dataset.augment import (
     Augmenter,
     add_noise,
     add_reverb,
@@ -15,7 +16,6 @@ from govor.augment import (
     repeat_quietest,
     warp_matrix,
 )
-from govor.config import FEATURE_PRESETS, AugmentConfig
 
 ALL = AugmentConfig(speed=0.2, warp=0.2, reverb=1, noise=1, tilt=0.5, time_masks=2, band_masks=2)
 SPHINX = FEATURE_PRESETS["sphinx8k"]

@@ -22,8 +22,8 @@ from beam_truth import (
     texts_by_enumeration,
     tiny_language_model,
 )
-from govor.beam import BeamDecoder, BeamSettings, leave_likely, shipped_language_model
-from govor.decoding import greedy
+from govor.decoding.beam import BeamDecoder, BeamSettings, leave_likely, shipped_language_model
+from govor.decoding.greedy import greedy
 from govor.errors import ConfigError, InputNotFoundError, ModelError
 from govor.language_model import NgramModel, build, write_arpa, write_kenlm
 from govor.transcript import Segment, Transcript, Word
@@ -277,7 +277,7 @@ def test_a_damaged_shipped_model_is_one_clear_line_when_it_is_needed(
 ) -> None:
     path = tmp_path / "ru.klm"
     path.write_bytes(b"no model")
-    monkeypatch.setattr("govor.search_loading.shipped_language_model", lambda: path)
+    monkeypatch.setattr("govor.decoding.loading.shipped_language_model", lambda: path)
     decoder = BeamDecoder(ALPHABET, path)
     with pytest.raises(ModelError, match=r"ru\.klm"):
         decoder.text(frames("-к-о-т-"))
@@ -285,8 +285,9 @@ def test_a_damaged_shipped_model_is_one_clear_line_when_it_is_needed(
 
 def test_a_program_that_ends_leaves_the_words_of_its_models_to_the_system() -> None:
     program = (
-        "import govor.mapped_search as mapped; from govor.beam import BeamDecoder, shipped_language_model;"
-        "from govor.text import Alphabet;"
+        "import govor.decoding.mapped as mapped;"
+        "from govor.decoding.beam import BeamDecoder, shipped_language_model;"
+        "from govor.text.alphabet import Alphabet;"
         "decoder = BeamDecoder(Alphabet(), shipped_language_model());"
         "search = decoder._search; mapped._leave_to_the_system(); print(search._handle)"
     )

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from govor.beam import BeamDecoder, BeamSettings
-from govor.text import Alphabet
+from govor.decoding.beam import BeamDecoder, BeamSettings
+from govor.text.alphabet import Alphabet
 
 pytest.importorskip("ctc_beam_decoder")
 

@@ -308,7 +308,7 @@ def test_manifest_with_nothing_to_evaluate_fails_without_a_traceback(
 def test_features_are_what_extract_gives(
     config: str, recording: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    from govor.audio import load_audio
+    from govor.audio.loading import load_audio
     from govor.config import FEATURE_PRESETS
     from govor.features import extract
 

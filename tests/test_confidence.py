@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from govor.confidence import (
+from govor.decoding.confidence import (
     FEATURES,
     Calibration,
     calibration_from_json,
@@ -19,9 +19,9 @@ from govor.confidence import (
     reliability,
     word_features,
 )
-from govor.decoding import DecodedWord
+from govor.decoding.greedy import DecodedWord
 from govor.errors import ModelError
-from govor.onnx_metadata import update_decoding
+from govor.onnx.metadata import update_decoding
 from govor.recognizer import load_model
 from tiny_model import spell, spelling_model
 

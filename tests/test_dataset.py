@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from govor.config import Config, TrainingConfig
-from govor.ctc import ctc_losses
-from govor.dataset import Dataset, Source, check_text
-from govor.denominator import denominator_of
+from govor.dataset.batches import Dataset, Source, check_text
 from govor.features import normalize, save_mfc
 from govor.manifest import Utterance
 from govor.model import AcousticNetwork, num_output_frames
+from govor.training.ctc import ctc_losses
+from govor.training.denominator import denominator_of
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make, speak
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.decoding import align, greedy
-from govor.text import Alphabet
+from govor.decoding.greedy import align, greedy
+from govor.text.alphabet import Alphabet
 
 ALPHABET = Alphabet()
 SMALL = Alphabet(("<blank>", " ", "а", "б"))

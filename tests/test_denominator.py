@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from govor.denominator import Denominator, LetterTrigram
-from govor.text import BLANK, Alphabet
+from govor.text.alphabet import BLANK, Alphabet
+from govor.training.denominator import Denominator, LetterTrigram
 
 ALPHABET = Alphabet((BLANK, " ", "а", "б"))
 TEXTS = ("аб ба", "а", "бб аб")

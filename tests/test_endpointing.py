@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govor.audio import Samples, load_audio
-from govor.endpointing import (
+from govor.audio.loading import Samples, load_audio
+from govor.speech.endpointing import (
     FRAME_SECONDS,
     EndpointConfig,
     Endpointer,

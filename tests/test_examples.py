@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from govor.cli.app import command_tree, run
 from govor.manifest import Utterance, read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from govor.checkpoint import Checkpoint
 from govor.config import PRESETS, Config, NetworkConfig
-from govor.decoding import greedy
+from govor.decoding.greedy import greedy
 from govor.errors import ModelError
-from govor.export import export_onnx
 from govor.features import normalize
 from govor.model import AcousticNetwork
-from govor.onnx_model import load_onnx_model
+from govor.onnx.export import export_onnx
+from govor.onnx.model import load_onnx_model
 from govor.recognizer import load_model
 from tiny_corpus import ALPHABET
 

@@ -13,18 +13,18 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from govor.audio import from_array, load_audio
+from govor.audio.loading import from_array, load_audio
 from govor.cli.app import run
 from govor.config import FEATURE_PRESETS
-from govor.decoding import greedy
+from govor.decoding.greedy import greedy
 from govor.features import extract, htk, sphinx
 from govor.features.frames import SAMPLE_SCALE, Framing, mel_powers
 from govor.foreign.filterbanks import KALDI, NEMO, ForeignBank, our_bands
 from govor.foreign.folders import export_folder
 from govor.foreign.front import model_behind
-from govor.onnx_model import OnnxModel, load_onnx_model, read_model_bytes
+from govor.onnx.model import OnnxModel, load_onnx_model, read_model_bytes
 from govor.recognizer import Recognizer
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from tiny_model import ALPHABET, hooting_model, hoots
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fuzz.mutations import mutate
 from fuzz.sandbox import MAX_MEGABYTES, run_cases
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.language_model import build, write_arpa, write_kenlm
 from tiny_model import spelling_model
 

@@ -8,9 +8,9 @@ import torch
 from govor.checkpoint import Checkpoint
 from govor.config import Config, NetworkConfig
 from govor.errors import ModelError
-from govor.growth import widen
 from govor.model import AcousticNetwork
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
+from govor.training.growth import widen
 
 ALPHABET = Alphabet()
 NARROW = NetworkConfig(conv_channels=6, stride=3, hidden_size=8, num_layers=2, layer_norm=False)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from govor import load_model
-from govor.audio import Samples, load_audio
+from govor.audio.loading import Samples, load_audio
 from govor.config import FeatureConfig
-from govor.decoding import greedy
+from govor.decoding.greedy import greedy
 from govor.features import extract
-from govor.hearing import MARGIN_SECONDS, hear, speech_span
 from govor.recognizer import Recognizer
+from govor.speech.hearing import MARGIN_SECONDS, hear, speech_span
 
 RATE = 8000
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

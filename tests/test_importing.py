@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.corpora.cutting import Clip, Span, cut
 from govor.corpora.dropped import Dropped

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.app import run
 from test_importing import dropped, manifest
 

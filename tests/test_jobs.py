@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from govor.audio.raw import RawFormat
 from govor.jobs import Job, attempt, run_job
-from govor.raw_audio import RawFormat
 from govor.recognizer import Recognizer, load_model
 from tiny_model import hooting_model, hoots
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from govor.decoding import greedy
-from govor.joining import Heard, seam
-from govor.text import Alphabet
+from govor.decoding.greedy import greedy
+from govor.long_recordings.joining import Heard, seam
+from govor.text.alphabet import Alphabet
 
 ALPHABET = Alphabet()
 SHIFT = 0.03

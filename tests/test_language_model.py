@@ -372,7 +372,7 @@ def test_foreign_and_damaged_models_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_the_shipped_model_is_small_maps_quickly_and_knows_russian() -> None:
-    from govor.beam import shipped_language_model
+    from govor.decoding.beam import shipped_language_model
 
     path = shipped_language_model()
     if path is None:

@@ -19,8 +19,8 @@ from govor.corpora.checking import check_text
 from govor.errors import ConfigError, ManifestError
 from govor.manifest import read_manifest
 from govor.model import AcousticNetwork
-from govor.text import RUSSIAN_LETTERS, Alphabet, is_speakable, normalize
-from govor.training_state import initial_weights
+from govor.text.alphabet import RUSSIAN_LETTERS, Alphabet, is_speakable, normalize
+from govor.training.state import initial_weights
 from tiny_corpus import CONFIG
 
 BELARUSIAN = "абвгдеёжзійклмнопрстуўфхцчшыьэюя'"

@@ -19,10 +19,10 @@ import jiwer
 import numpy as np
 import pytest
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.listening_session import Saver
 from govor.manifest import read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from govor.transcript import Segment, Word
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 

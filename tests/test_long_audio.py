@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from govor.long_audio import CutConfig, Cutter, Part, PauseCutter, Piece, Silence, WindowCutter
+from govor.long_recordings.cutting import CutConfig, Cutter, Part, PauseCutter, Piece, Silence, WindowCutter
 
 RATE = 8000
 LONGEST, CONTEXT = CutConfig().longest, CutConfig().context

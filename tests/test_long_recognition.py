@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 import govor
-from govor.audio import load_audio
-from govor.long_audio import PauseCutter, Piece, Silence
+from govor.audio.loading import load_audio
+from govor.long_recordings.cutting import PauseCutter, Piece, Silence
 from govor.metrics import error_rate
-from govor.onnx_model import SHIPPED_MODEL
+from govor.onnx.model import SHIPPED_MODEL
 from govor.recognizer import Recognizer, load_model
-from govor.speech_check import SpeechCheck
+from govor.speech.presence import SpeechCheck
 from govor.transcript import Coverage
 from tiny_model import HOOT_SECONDS, HOOT_SPAN, hooting_model, hoots
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from govor.audio import Resampler, Samples
-from govor.errors import DeviceError
-from govor.microphone import (
+from govor.audio.loading import Resampler, Samples
+from govor.audio.microphone import (
     SILENCE_DB,
     Microphone,
     find_device,
@@ -21,6 +20,7 @@ from govor.microphone import (
     play,
     refresh_devices,
 )
+from govor.errors import DeviceError
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 
 RATE = 16000
@@ -209,7 +209,7 @@ def test_without_sounddevice_one_line_names_the_extra_to_install() -> None:
 
 def test_messages_of_c_libraries_are_hidden_and_those_of_python_are_not() -> None:
     done = run_python(
-        "import os\nfrom govor.microphone import native_messages_hidden as hidden\n"
+        "import os\nfrom govor.audio.microphone import native_messages_hidden as hidden\n"
         "with hidden():\n"
         "    with hidden(): os.write(2, b'noise')\n"
         "    print('inside', file=sys.stderr)\n"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from declined_numbers import CASES, decline
-from govor.number_reading import words_to_digits
+from govor.text.number_reading import words_to_digits
 
 # These mean something else when nothing stands beside them.
 _WORDS_ALONE = {1, 40, 7, 1000}

@@ -8,9 +8,9 @@ import torch
 from govor.checkpoint import Checkpoint
 from govor.config import Config, NetworkConfig
 from govor.errors import ModelError, ModelNotFoundError
-from govor.export import export_onnx
 from govor.model import AcousticNetwork
-from govor.onnx_weights import read_onnx
+from govor.onnx.export import export_onnx
+from govor.onnx.weights import read_onnx
 from tiny_corpus import ALPHABET
 from tiny_model import spelling_model
 

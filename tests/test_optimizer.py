@@ -7,7 +7,7 @@ import torch
 
 from govor.config import NETWORK_PRESETS, TrainingConfig
 from govor.model import AcousticNetwork
-from govor.optimizer import Muon, make_optimizer, orthogonalize
+from govor.training.optimizer import Muon, make_optimizer, orthogonalize
 
 
 def network() -> AcousticNetwork:

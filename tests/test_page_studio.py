@@ -14,7 +14,7 @@ import pytest
 from govor.corpora.prompts_ru import PROMPTS
 from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.manifest import read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from page_world import CHROMIUM, EXAMPLES, Open, Server, asks_before_closing, character_errors, until
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.config import FEATURE_PRESETS
 from govor.errors import ConfigError
 from govor.features import extract
-from govor.phone_alignment import PhoneAligner, Pronounced
+from govor.recombination.phone_alignment import PhoneAligner, Pronounced
 
 # No word begins with the phone that another one ends with: nothing would tell where one turns into the other.
 WORDS = (("M", "A0", "M", "A"), ("D", "O0", "K"), ("S", "A0", "L"), ("O0", "S", "A"))

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from govor.cli.app import run
 from govor.errors import ConfigError, GovorError, InputNotFoundError, ManifestError, ModelError
-from govor.phrase_list import MAX_VARIANTS, parse_phrases, read_phrases
-from govor.phrase_thresholds import (
+from govor.phrases.decoder import PhraseDecoder, PhraseTree
+from govor.phrases.phrase_list import MAX_VARIANTS, parse_phrases, read_phrases
+from govor.phrases.thresholds import (
     DEFAULT_THRESHOLDS,
     Thresholds,
     fit_thresholds,
     model_thresholds,
     thresholds_from_json,
 )
-from govor.phrases import PhraseDecoder, PhraseTree
 from govor.recognizer import load_model
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 from tiny_model import spell, spelling_model
 
 ALPHABET = Alphabet()

@@ -18,11 +18,11 @@ from beam_truth import (
     frames,
     tiny_language_model,
 )
-from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
+from govor.decoding.beam import BeamDecoder, BeamSettings, shipped_language_model
+from govor.decoding.portable import PORTABLE_BEAM_WIDTH, PortableSearch
 from govor.errors import ModelError
 from govor.language_model import NgramModel, read_kenlm, write_arpa
 from govor.language_model.mapped import MappedModel
-from govor.portable_search import PORTABLE_BEAM_WIDTH, PortableSearch
 from govor.recognizer import load_model
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

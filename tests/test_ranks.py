@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from govor.config import FEATURE_PRESETS
+from govor.dataset.shards import write_shards
 from govor.errors import ConfigError, ModelError
 from govor.meeting import agree_on_name
 from govor.ranks import Ranks, choose_device, join
-from govor.shards import write_shards
-from govor.training_state import choose_num_parts
+from govor.training.state import choose_num_parts
 from rank_driver import Stopper, config, run
 from tiny_corpus import ALPHABET, make
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from govor.audio import read_channels
+from govor.audio.loading import read_channels
+from govor.audio.raw import ENCODINGS, RawFormat, decode_raw, parse_raw_format
 from govor.errors import ConfigError
-from govor.raw_audio import ENCODINGS, RawFormat, decode_raw, parse_raw_format
 
 
 class Trickle(io.RawIOBase):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 import govor
 from govor.errors import AudioError, ConfigError, GovorError, InputNotFoundError, ModelError
-from govor.long_audio import cut_windows
+from govor.long_recordings.cutting import cut_windows
 from govor.metrics import error_rate
-from govor.onnx_model import SHIPPED_MODEL
+from govor.onnx.model import SHIPPED_MODEL
 from govor.recognizer import Recognizer, load_model
 from tiny_model import (
     ALPHABET,

@@ -12,9 +12,9 @@ import pytest
 from govor.cli.app import run
 from govor.features import load_features, save_mfc
 from govor.manifest import Utterance, read_manifest, write_manifest
-from govor.phone_alignment import PhoneSpan
-from govor.pronunciation import read_pronunciations
-from govor.recombination import PAUSE, Inventory, Recorded, describe_voices, spell
+from govor.recombination.phone_alignment import PhoneSpan
+from govor.recombination.pronunciation import read_pronunciations
+from govor.recombination.sentences import PAUSE, Inventory, Recorded, describe_voices, spell
 
 DICTIONARY = """мама M A0 M A
 дом D O0 M

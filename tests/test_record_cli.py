@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import pytest
 
-from govor.audio import Samples, load_audio
+from govor.audio.loading import Samples, load_audio
 from govor.manifest import read_manifest
 from test_recordings import check_whole
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from govor.audio import Samples, load_audio
+from govor.audio.loading import Samples, load_audio
+from govor.audio.microphone import Block
 from govor.corpora.prompts import MAX_LETTERS, check_phrase, propose, read_phrases
 from govor.corpora.prompts_ru import PROMPTS
 from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.corpora.takes import Fault, Take, count_clipped, find_problems, record_take
 from govor.corpora.voxforge import read_voxforge
-from govor.endpointing import EndpointConfig, Endpointer
 from govor.errors import GovorError, ManifestError
 from govor.manifest import read_manifest
-from govor.microphone import Block
-from govor.text import RUSSIAN_LETTERS, normalize
+from govor.speech.endpointing import EndpointConfig, Endpointer
+from govor.text.alphabet import RUSSIAN_LETTERS, normalize
 from test_endpointing import noise, scene, silence, voice
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

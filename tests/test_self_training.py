@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from govor import load_model
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
+from govor.dataset.splicing import quietest
 from govor.features import extract
 from govor.self_training import DOUBTFUL, LONGEST, pieces, sure_runs, trust
-from govor.splicing import quietest
 from govor.transcript import Word
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from govor import load_model
-from govor.beam import BeamDecoder
+from govor.decoding.beam import BeamDecoder
 from govor.errors import GovorError, ModelError, ServerError
 from govor.language_model import build, write_kenlm
 from govor.recognizer import Recognizer
@@ -166,7 +166,7 @@ def test_idle_flows_are_forgotten(pool: FairPool) -> None:
 
 
 def test_threads_that_share_the_search_give_the_texts_of_one_alone(recognizer: Recognizer) -> None:
-    from govor.beam import shipped_language_model
+    from govor.decoding.beam import shipped_language_model
 
     beam = recognizer.beam_decoder(shipped_language_model())
     decoders = [beam, beam.variant(hotwords=["бабушка"]), beam.variant(num_alternatives=5)]

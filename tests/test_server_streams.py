@@ -191,7 +191,7 @@ def test_flush_finishes_the_open_utterance_and_reset_forgets_it(server: RunningS
 def test_a_stream_of_another_rate_hot_words_alternatives_and_finished_text(server: RunningServer) -> None:
     import numpy as np
 
-    from govor.audio import from_array
+    from govor.audio.loading import from_array
 
     sound, rate = pcm(MALE)
     samples = from_array(np.frombuffer(sound, "<i2"), rate, 48_000).samples
@@ -396,7 +396,7 @@ def test_vosk_word_times_go_on_after_another_config(server: RunningServer) -> No
 def test_vosk_keeps_what_a_second_config_leaves_out(server: RunningServer) -> None:
     import numpy as np
 
-    from govor.audio import from_array
+    from govor.audio.loading import from_array
 
     sound, rate = pcm(MALE)
     slow = (from_array(np.frombuffer(sound, "<i2"), rate, 8000).samples * 32767).astype("<i2").tobytes()

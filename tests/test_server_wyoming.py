@@ -62,7 +62,7 @@ def test_wyoming_gives_the_text_that_the_library_gives(server: RunningServer) ->
 def test_wyoming_takes_wide_stereo_at_48_khz(server: RunningServer, width: int) -> None:
     import numpy as np
 
-    from govor.audio import from_array
+    from govor.audio.loading import from_array
 
     sound, rate = pcm(MALE)
     samples = from_array(np.frombuffer(sound, "<i2"), rate, 48_000).samples

@@ -12,12 +12,12 @@ import torch
 
 from govor.cli.app import run as govor
 from govor.config import FEATURE_PRESETS, Config
+from govor.dataset.sharded import ShardDataset, ShardSource
+from govor.dataset.shards import Written, find_shards, read_shard, write_shards
 from govor.errors import ConfigError, InputNotFoundError, ManifestError
 from govor.manifest import write_manifest
 from govor.ranks import Ranks
-from govor.shard_dataset import ShardDataset, ShardSource
-from govor.shards import Written, find_shards, read_shard, write_shards
-from govor.training import Trainer
+from govor.training.loop import Trainer
 from test_training import Listener
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make, speak
 

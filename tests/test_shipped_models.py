@@ -10,10 +10,10 @@ from govor import load_model
 from govor.checkpoint import Checkpoint
 from govor.config import PRESETS, load_config
 from govor.errors import ModelNotFoundError
-from govor.export import export_onnx
 from govor.model import AcousticNetwork
-from govor.onnx_model import read_model_bytes, shipped_models
-from govor.text import Alphabet
+from govor.onnx.export import export_onnx
+from govor.onnx.model import read_model_bytes, shipped_models
+from govor.text.alphabet import Alphabet
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +58,7 @@ def test_seed_fits_into_a_megabyte_and_is_found_by_name_once_it_lies_beside_smal
     assert sum(value.numel() for value in network.parameters()) == 550_691
     export_onnx(Checkpoint(config, alphabet, network.state_dict()), tmp_path / "seed.onnx")
     assert (tmp_path / "seed.onnx").stat().st_size < 1_000_000
-    monkeypatch.setattr("govor.onnx_model._models_folder", lambda: tmp_path)
+    monkeypatch.setattr("govor.onnx.model._models_folder", lambda: tmp_path)
     recognizer = load_model("seed")
     assert recognizer.model.config == config
     # One frame of the network for every 10 ms.

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 import govor
-from govor.audio import load_audio
-from govor.onnx_model import SHIPPED_MODEL
+from govor.audio.loading import load_audio
+from govor.audio.quality import SoundCheck, SoundMeter, check_sound, sound_problems
+from govor.onnx.model import SHIPPED_MODEL
 from govor.recognizer import Recognizer, load_model
-from govor.sound_quality import SoundCheck, SoundMeter, check_sound, sound_problems
 
 RATE = 16000
 VOICES = Path("/usr/share/festival/voices/russian")

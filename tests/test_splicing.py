@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from govor.dataset.splicing import Splicer
 from govor.manifest import Utterance
-from govor.splicing import Splicer
 
 # Each word has its own level in every frame, so that a frame tells which word it is of.
 WORDS = ["мама", "мыла", "раму", "папа", "пил", "чай", "кот", "спал"]

@@ -8,8 +8,8 @@ import pytest
 
 import tiny_model
 from govor.cli.app import run
-from govor.phrase_list import parse_phrases
-from govor.spotting import Confusion, WordSpotting, spot_phrases, spot_words
+from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.spotting import Confusion, WordSpotting, spot_phrases, spot_words
 
 
 def test_hot_words_are_counted_as_whole_words_found_missed_and_inserted() -> None:

@@ -14,14 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from govor import Recognizer, load_model
-from govor.audio import Resampler, Samples, load_audio
-from govor.decoding import greedy
-from govor.endpointing import EndpointConfig
+from govor.audio.loading import Resampler, Samples, load_audio
+from govor.decoding.greedy import greedy
 from govor.errors import AudioError, GovorError
-from govor.phrase_list import parse_phrases
-from govor.phrases import PhraseDecoder
+from govor.phrases.decoder import PhraseDecoder
+from govor.phrases.phrase_list import parse_phrases
+from govor.speech.endpointing import EndpointConfig
 from govor.streaming import Event, Final, Partial, Stream
-from govor.text import normalize
+from govor.text.alphabet import normalize
 from govor.transcript import Segment
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")

@@ -12,7 +12,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.corpora.recordings import MANIFEST, RecordingFolder, Speaker
 from govor.corpora.voxforge import read_voxforge
 from govor.errors import GovorError, ManifestError

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from govor.errors import ModelError
-from govor.text import BLANK, RUSSIAN_LETTERS, Alphabet, is_speakable, normalize
+from govor.text.alphabet import BLANK, RUSSIAN_LETTERS, Alphabet, is_speakable, normalize
 
 RUSSIAN_TEXT = st.text(
     alphabet=st.sampled_from(RUSSIAN_LETTERS + RUSSIAN_LETTERS.upper() + " -,.!\u0301\u00ad")

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import govor
 from govor.corpora.phrases import number_in_words as independent
-from govor.number_reading import words_to_digits
-from govor.numbers import MAX_NUMBER, digits_to_words, number_in_words, ordinal_in_words
 from govor.recognizer import load_model
-from govor.text import is_speakable, normalize
-from govor.text_finishing import finish, restore_yo
+from govor.text.alphabet import is_speakable, normalize
+from govor.text.finishing import finish, restore_yo
+from govor.text.number_reading import words_to_digits
+from govor.text.numbers import MAX_NUMBER, digits_to_words, number_in_words, ordinal_in_words
 from govor.transcript import Transcript
 from tiny_model import spell, spelling_model
 
@@ -128,7 +129,7 @@ def test_yo_stands_only_where_nothing_else_can_be_meant() -> None:
 
 
 def test_the_yo_words_are_russian_and_have_one_spelling() -> None:
-    path = Path(restore_yo.__code__.co_filename).parent / "data" / "yo_words.txt"
+    path = Path(govor.__file__).parent / "data" / "yo_words.txt"
     words = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert len(words) > 9000 and all("ё" in word and is_speakable(word) for word in words)
     assert len({word.replace("ё", "е") for word in words}) == len(words)

@@ -14,11 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from govor.checkpoint import load_checkpoint
 from govor.config import Config, TrainingConfig
-from govor.denominator import Denominator, LetterTrigram
 from govor.errors import ConfigError, ModelError
 from govor.features import save_mfc
-from govor.training import Trainer, learning_rate
-from govor.training_report import EpochReport
+from govor.training.denominator import Denominator, LetterTrigram
+from govor.training.loop import Trainer, learning_rate
+from govor.training.report import EpochReport
 from tiny_corpus import ALPHABET, CONFIG, TEXTS, dataset, make, speak
 
 TESTS = Path(__file__).parent
@@ -116,7 +116,7 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 from tiny_corpus import AUGMENT, CONFIG, ALPHABET, dataset, make
-import govor.training as training
+import govor.training.loop as training
 from test_training import Listener
 
 folder = Path(sys.argv[2])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tiny_model
-from govor.beam import BeamDecoder, BeamSettings
 from govor.cli.app import run
+from govor.decoding.beam import BeamDecoder, BeamSettings
 from govor.errors import ManifestError
 from govor.language_model import build, write_kenlm
 from govor.manifest import Utterance, read_manifest

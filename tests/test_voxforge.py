@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.corpora.lengths import measure_length
 from govor.corpora.submission import decode_text, read_prompts, read_readme

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.features import extract
 from govor.manifest import Utterance, read_manifest, write_manifest
-from govor.onnx_model import load_onnx_model
+from govor.onnx.model import load_onnx_model
 from govor.word_cuts import find_cuts
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.config import AugmentConfig, Config, NetworkConfig, TrainingConfig
-from govor.dataset import Dataset, Source
+from govor.dataset.batches import Dataset, Source
 from govor.features import save_mfc
 from govor.manifest import Utterance, write_manifest
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 ALPHABET = Alphabet()
 TEXTS = ("да", "нет", "мама дома", "анна")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from govor.config import FEATURE_PRESETS, NETWORK_PRESETS, Config
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 ALPHABET = Alphabet()
 NUM_BITS = 6

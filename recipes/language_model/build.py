@@ -17,7 +17,7 @@ from pathlib import Path
 from govor.corpora.sentences import read_lines, read_yo_words
 from govor.language_model import build, mix, prune, sentences, write_kenlm
 from govor.manifest import read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 HELD_OUT = ("dev", "test_unseen_speaker", "test_unseen_text")
 MAX_WORDS = 130_000

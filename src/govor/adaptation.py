@@ -20,15 +20,15 @@ from torch import Tensor
 
 from govor.checkpoint import Checkpoint
 from govor.config import AdaptationConfig, Config
-from govor.ctc import ctc_losses, evaluate_model
-from govor.dataset import Batch, Dataset, Left, Source
-from govor.denominator import denominator_of
+from govor.dataset.batches import Batch, Dataset, Left, Source
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
 from govor.model import AcousticNetwork, flushed_denormals, frame_mask
-from govor.training_report import Example
+from govor.training.ctc import ctc_losses, evaluate_model
+from govor.training.denominator import denominator_of
+from govor.training.report import Example
 
 Weights: TypeAlias = dict[str, Tensor]
 MIXTURES = (1.0, 0.75, 0.5, 0.25)

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import Source, from_array, read_blocks
-from govor.decoding import align, words_of
+from govor.audio.loading import Source, from_array, read_blocks
+from govor.decoding.greedy import align, words_of
+from govor.decoding.word_times import Offsets, word_times
 from govor.errors import AudioError, ConfigError, ManifestError
 from govor.features import extract
 from govor.language import tr
-from govor.long_audio import cut_windows
-from govor.numbers import digits_to_words
+from govor.long_recordings.cutting import cut_windows
 from govor.recognizer import Recognizer
-from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
+from govor.text.alphabet import RUSSIAN_LETTERS, is_speakable, normalize
+from govor.text.numbers import digits_to_words
 from govor.transcript import Word
-from govor.word_times import Offsets, word_times
 
 # Steps of the alignment kept in memory, a byte each: ten minutes of fluent speech.
 MAX_CELLS = 400_000_000

@@ -17,7 +17,7 @@ from govor.config import Config, parse_config
 from govor.errors import InputNotFoundError, ModelError
 from govor.language import tr
 from govor.model import AcousticNetwork
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 FORMAT = 1
 _WEIGHTS = "weights."
@@ -38,7 +38,7 @@ class Checkpoint:
     progress: dict[str, Any] = field(default_factory=dict)
     """Epoch, step and best figures, needed only to resume."""
     decoding: dict[str, Any] = field(default_factory=dict)
-    """What was tuned for a model file (see `govor.onnx_metadata`); empty for one that was just trained."""
+    """What was tuned for a model file (see `govor.onnx.metadata`); empty for one that was just trained."""
 
     def build_model(self) -> AcousticNetwork:
         """Return the network with these weights. Raises ModelError if they do not fit the configuration."""

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.decoding import Decoder
+from govor.decoding.greedy import Decoder
 from govor.errors import GovorError, ManifestError
 from govor.features import load_features
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import Scores, score
 from govor.recognizer import Recognizer
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 # Frames of a batch, padding included: 80 s of features keep the memory small.
 BATCH_FRAMES = 8000

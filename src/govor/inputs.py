@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from govor.audio.raw import RAW_SUFFIXES
 from govor.language import tr
-from govor.raw_audio import RAW_SUFFIXES
 
 STDIN = "-"
 SUFFIXES = frozenset(

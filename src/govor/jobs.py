@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from govor.audio import RawFormat, Source
-from govor.decoding import Decoder
+from govor.audio.loading import RawFormat, Source
+from govor.decoding.greedy import Decoder
 from govor.errors import AudioError, GovorError, system_error_text
 from govor.inputs import STDIN
 from govor.language import tr
 from govor.outputs import render_pieces, write_whole
 from govor.recognizer import Recognizer
-from govor.text_finishing import finish
+from govor.text.finishing import finish
 from govor.transcript import Transcript
 
 Loader: TypeAlias = Callable[[], "tuple[Recognizer, str | Decoder]"]
@@ -42,7 +42,7 @@ class Job:
     strict: bool = False
     """Refuse a recording whose sound has problems."""
     finish_text: bool = False
-    """Numbers in digits and the like: `govor.text_finishing`."""
+    """Numbers in digits and the like: `govor.text.finishing`."""
 
     @property
     def output_paths(self) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from govor.errors import InputNotFoundError, MissingExtraError
 from govor.language import tr
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 from govor.transcript import Word
 
 if TYPE_CHECKING:

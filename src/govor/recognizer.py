@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import RawFormat, Samples, Source, channels_from, read_channels
-from govor.beam import BeamDecoder, BeamSettings, shipped_language_model
-from govor.confidence import Calibration, calibration_from_json, word_features
-from govor.decoding import Decoded, Decoder, greedy, reads_search_output
-from govor.endpointing import EndpointConfig
+from govor.audio.loading import RawFormat, Samples, Source, channels_from, read_channels
+from govor.audio.quality import SoundMeter
+from govor.decoding.beam import BeamDecoder, BeamSettings, shipped_language_model
+from govor.decoding.confidence import Calibration, calibration_from_json, word_features
+from govor.decoding.greedy import Decoded, Decoder, greedy, reads_search_output
+from govor.decoding.loading import has_compiled_search
+from govor.decoding.portable import PORTABLE_BEAM_WIDTH
+from govor.decoding.word_times import Offsets, offsets_from_json, word_times
 from govor.errors import ConfigError
-from govor.hearing import hear
-from govor.joining import Heard
 from govor.language import tr
-from govor.long_audio import PauseCutter, WindowCutter
-from govor.long_recognition import Track, problems_of
-from govor.onnx_model import OnnxModel, load_onnx_model
-from govor.portable_search import PORTABLE_BEAM_WIDTH
-from govor.search_loading import has_compiled_search
-from govor.sound_quality import SoundMeter
-from govor.speech_check import SpeechCheck
+from govor.long_recordings.cutting import PauseCutter, WindowCutter
+from govor.long_recordings.joining import Heard
+from govor.long_recordings.recognition import Track, problems_of
+from govor.onnx.model import OnnxModel, load_onnx_model
+from govor.speech.endpointing import EndpointConfig
+from govor.speech.hearing import hear
+from govor.speech.presence import SpeechCheck
 from govor.streaming import Stream
 from govor.transcript import Coverage, Segment, Transcript, Word
-from govor.word_times import Offsets, offsets_from_json, word_times
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from govor.dataset.splicing import quietest
 from govor.recognizer import Recognizer
-from govor.splicing import quietest
 from govor.transcript import Word
 
 Array = NDArray[np.float32]

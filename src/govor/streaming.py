@@ -14,10 +14,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import Resampler, Samples, samples_from
-from govor.endpointing import FRAME_SECONDS, EndpointConfig, Endpointer, SpeechEnd, quietest
+from govor.audio.loading import Resampler, Samples, samples_from
 from govor.errors import StreamClosedError
 from govor.language import tr
+from govor.speech.endpointing import FRAME_SECONDS, EndpointConfig, Endpointer, SpeechEnd, quietest
 from govor.stability import Steady
 from govor.transcript import Segment, Word
 

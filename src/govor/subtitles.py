@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from govor.number_reading import words_to_digits
-from govor.text_finishing import restore_yo
+from govor.text.finishing import restore_yo
+from govor.text.number_reading import words_to_digits
 from govor.transcript import Segment, Transcript, Word
 
 LINE_LENGTH = 42

@@ -156,7 +156,7 @@ class Transcript:
     problems: tuple[Problem, ...] = ()
     """What is wrong with the sound itself."""
     finished: str | None = None
-    """The text as `govor.text_finishing` makes it pleasant to read, where that was asked for."""
+    """The text as `govor.text.finishing` makes it pleasant to read, where that was asked for."""
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.beam import BeamDecoder, BeamSettings
-from govor.decoding import Decoded, greedy
+from govor.decoding.beam import BeamDecoder, BeamSettings
+from govor.decoding.greedy import Decoded, greedy
 from govor.errors import ManifestError
 from govor.evaluation import Failure, evaluate
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.metrics import score
 from govor.recognizer import Recognizer
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 # First steps of the search; each is halved when no step helps any more.
 _STEPS = {"alpha": 0.2, "beta": 1.0, "unknown": 3.0, "blank": 1.0}

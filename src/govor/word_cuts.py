@@ -1,4 +1,4 @@
-"""Where a recording may be cut between its words: what `govor.splicing` needs to know."""
+"""Where a recording may be cut between its words: what `govor.dataset.splicing` needs to know."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.corpora.utterances import load_utterance
-from govor.decoding import align, words_of
+from govor.dataset.splicing import quietest
+from govor.decoding.greedy import align, words_of
 from govor.manifest import Utterance
-from govor.onnx_model import OnnxModel
-from govor.splicing import quietest
+from govor.onnx.model import OnnxModel
 
 DOUBTFUL_SCORE = -1.5
 """Mean log-probability of the letters below which the text hardly fits, so that cuts would be wrong."""

@@ -21,23 +21,23 @@ from praatio import textgrid
 from fuzz.mutations import mutate
 from fuzz.sandbox import HANG_SECONDS
 from govor.alignment import AlignedText
-from govor.beam import BeamDecoder, shipped_language_model
+from govor.audio.raw import ENCODINGS, RawFormat, decode_raw, parse_raw_format
 from govor.config import load_config
 from govor.corpora.prompts import read_phrases as read_prompts
-from govor.decoding import Decoded, align, greedy
+from govor.decoding.beam import BeamDecoder, shipped_language_model
+from govor.decoding.greedy import Decoded, align, greedy
 from govor.errors import ConfigError, GovorError
 from govor.features import load_features
 from govor.language_model import sentences
 from govor.manifest import BadLine, read_manifest
-from govor.number_reading import words_to_digits
-from govor.numbers import digits_to_words
-from govor.phrase_list import parse_phrases, read_phrases
-from govor.phrase_thresholds import model_thresholds
-from govor.phrases import PhraseDecoder
-from govor.raw_audio import ENCODINGS, RawFormat, decode_raw, parse_raw_format
+from govor.phrases.decoder import PhraseDecoder
+from govor.phrases.phrase_list import parse_phrases, read_phrases
+from govor.phrases.thresholds import model_thresholds
 from govor.recognizer import Recognizer, load_model
-from govor.text import Alphabet, normalize
-from govor.text_finishing import finish
+from govor.text.alphabet import Alphabet, normalize
+from govor.text.finishing import finish
+from govor.text.number_reading import words_to_digits
+from govor.text.numbers import digits_to_words
 from govor.transcript import Word
 from tiny_model import metadata, spell, spelling_model
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fuzz.mutations import mutate
-from govor.beam import BeamDecoder
+from govor.decoding.beam import BeamDecoder
 from govor.errors import GovorError
-from govor.text import Alphabet
+from govor.text.alphabet import Alphabet
 
 Run = Callable[[int], None]
 ALPHABET = Alphabet()
@@ -25,7 +25,7 @@ def originals(folder: Path) -> list[Path]:
 
 def audio(folder: Path) -> Run:
     """Mutated recordings of all formats, as a file or a stream; every fifth one is also recognised."""
-    from govor.audio import load_audio, probe_duration, read_blocks
+    from govor.audio.loading import load_audio, probe_duration, read_blocks
     from govor.recognizer import load_model
 
     paths = originals(folder)
@@ -77,7 +77,7 @@ def language_model(folder: Path) -> Run:
 
 def network(folder: Path) -> Run:
     """Mutated ONNX models: loaded and run."""
-    from govor.onnx_model import load_onnx_model
+    from govor.onnx.model import load_onnx_model
 
     paths = originals(folder)
     contents = [path.read_bytes() for path in paths]

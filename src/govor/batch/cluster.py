@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Task, lost
-from govor.decoding import Decoder
+from govor.decoding.greedy import Decoder
 from govor.errors import GovorError, MissingExtraError, WorkerError
 from govor.jobs import Job, JobResult, attempt, failed, write_outputs
 from govor.language import tr

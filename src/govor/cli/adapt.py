@@ -56,9 +56,9 @@ def adapt(
     from govor.adaptation import adapt as run
     from govor.config import AdaptationConfig
     from govor.corpora.rehearsal import unpack_rehearsal
-    from govor.export import export_onnx
     from govor.manifest import BadLine, read_manifest
-    from govor.onnx_weights import read_onnx
+    from govor.onnx.export import export_onnx
+    from govor.onnx.weights import read_onnx
 
     terminal = Terminal(quiet)
     torch.set_num_threads(1)

@@ -10,9 +10,9 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
-from govor.encodings import wrong_encoding
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
+from govor.text.encodings import wrong_encoding
 
 HELP = example(
     "Найти, когда в записи сказано каждое слово известного текста.",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from govor.batch import Workers
     from govor.batch.journal import Journal
     from govor.cli.transcript_output import TranscriptPrinter
-    from govor.decoding import Decoder
+    from govor.decoding.greedy import Decoder
     from govor.inputs import Recording
     from govor.jobs import Job, JobResult
     from govor.recognizer import Recognizer

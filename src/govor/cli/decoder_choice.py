@@ -14,7 +14,7 @@ from govor.errors import ConfigError
 from govor.language import tr
 
 if TYPE_CHECKING:
-    from govor.decoding import Decoder
+    from govor.decoding.greedy import Decoder
     from govor.recognizer import Recognizer
 
 Command: TypeAlias = Callable[..., int]
@@ -68,7 +68,7 @@ class DecoderChoice:
         if self.lm is None and not self.mix:
             return None
         self._refuse_greedy(self._special())
-        from govor.beam import shipped_language_model
+        from govor.decoding.beam import shipped_language_model
 
         return self._language_model_file(shipped_language_model())
 
@@ -82,7 +82,7 @@ class DecoderChoice:
             )
 
     def _language_model_file(self, shipped: Path | None) -> Path | None:
-        from govor.beam import named_language_model
+        from govor.decoding.beam import named_language_model
 
         if self.no_lm:
             return None
@@ -98,9 +98,9 @@ class DecoderChoice:
         return mixture_file(found, [(named_language_model(path), share) for path, share in others])
 
     def _phrase_decoder(self, path: Path, special: list[str], recognizer: Recognizer) -> Decoder:
-        from govor.phrase_list import read_phrases
-        from govor.phrase_thresholds import model_thresholds
-        from govor.phrases import PhraseDecoder
+        from govor.phrases.decoder import PhraseDecoder
+        from govor.phrases.phrase_list import read_phrases
+        from govor.phrases.thresholds import model_thresholds
 
         if special or self.decoder is not DecoderName.auto:
             other = special[0] if special else f"--decoder {self.decoder.value}"

@@ -19,7 +19,7 @@ HELP = example(
 
 def devices() -> None:
     """List the microphones."""
-    from govor.microphone import list_devices
+    from govor.audio.microphone import list_devices
 
     found = list_devices()
     if not found:

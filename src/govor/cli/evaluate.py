@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from govor.evaluation import Evaluation
-    from govor.spotting import PhraseSpotting, WordSpotting
+    from govor.phrases.spotting import PhraseSpotting, WordSpotting
 
 HELP = example(
     "Измерить точность на манифесте: WER и CER с доверительными интервалами, голоса, худшие фразы.",
@@ -52,9 +52,9 @@ def evaluate(
     """Measure the accuracy on a manifest."""
     from govor.evaluation import evaluate as run
     from govor.manifest import BadLine, read_manifest
-    from govor.phrase_list import read_phrases
+    from govor.phrases.phrase_list import read_phrases
+    from govor.phrases.spotting import spot_phrases, spot_words
     from govor.recognizer import load_model
-    from govor.spotting import spot_phrases, spot_words
 
     terminal = Terminal(quiet)
     bad: list[BadLine] = []

@@ -111,7 +111,7 @@ def export(
 def _export_file(checkpoint: Path, output: Path, precision: Precision) -> None:
     require("train", "torch", "safetensors", "onnx")
     from govor.checkpoint import load_checkpoint
-    from govor.export import export_onnx
+    from govor.onnx.export import export_onnx
 
     export_onnx(load_checkpoint(checkpoint), output, precision.value)
 

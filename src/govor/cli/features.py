@@ -30,7 +30,7 @@ def features(
     """Save the features of a recording."""
     import numpy as np
 
-    from govor.audio import load_audio
+    from govor.audio.loading import load_audio
     from govor.config import FEATURE_PRESETS, load_config
     from govor.features import extract
 

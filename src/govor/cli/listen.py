@@ -76,12 +76,12 @@ def listen(
     quiet: Quiet = False,
 ) -> int:
     """Recognise speech from the microphone."""
+    from govor.audio.microphone import list_devices, native_messages_hidden
     from govor.cli.listening_screen import ListeningScreen
     from govor.cli.listening_session import Listening
-    from govor.microphone import list_devices, native_messages_hidden
     from govor.recognizer import load_model
     from govor.streaming import live_endpoints
-    from govor.text_finishing import finish
+    from govor.text.finishing import finish
 
     with native_messages_hidden():
         # A missing library is told at once, before the model is loaded.

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from govor.audio.microphone import SILENCE_DB, Block, Microphone, level_db, refresh_devices
 from govor.cli.listening_screen import ListeningScreen
 from govor.errors import DeviceError, system_error_text
 from govor.language import tr
-from govor.microphone import SILENCE_DB, Block, Microphone, level_db, refresh_devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from govor.audio import Samples
+    from govor.audio.loading import Samples
     from govor.streaming import Event, Stream
     from govor.transcript import Segment
 

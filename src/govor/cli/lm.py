@@ -11,7 +11,7 @@ from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example, letters_of_a_language
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
-from govor.text import RUSSIAN_LETTERS
+from govor.text.alphabet import RUSSIAN_LETTERS
 
 if TYPE_CHECKING:
     from govor.language_model import NgramModel
@@ -176,7 +176,7 @@ def perplexity(
     texts: Texts,
 ) -> int:
     """Measure the perplexity of a text."""
-    from govor.beam import named_language_model
+    from govor.decoding.beam import named_language_model
     from govor.language_model import read_kenlm, sentences
 
     found = read_kenlm(named_language_model(model)).perplexity(sentences(texts))
@@ -195,7 +195,7 @@ def _listed(model: NgramModel) -> str:
 
 
 def _mixture(item: str) -> tuple[Path, NgramModel, float]:
-    from govor.beam import named_language_model
+    from govor.decoding.beam import named_language_model
     from govor.language_model import parse_share, read_kenlm
 
     path, share = parse_share(item)

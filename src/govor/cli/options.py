@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from govor.language import tr
-from govor.text import RUSSIAN_LETTERS
+from govor.text.alphabet import RUSSIAN_LETTERS
 
 Quiet = Annotated[
     bool,

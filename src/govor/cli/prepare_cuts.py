@@ -27,7 +27,7 @@ def cuts(
     quiet: Quiet = False,
 ) -> int:
     """Find where words end."""
-    from govor.onnx_model import load_onnx_model
+    from govor.onnx.model import load_onnx_model
     from govor.word_cuts import find_cuts
 
     terminal = Terminal(quiet)

@@ -11,7 +11,7 @@ from govor.cli.console import ExitCode, Terminal
 from govor.cli.dropped_rows import show_dropped
 from govor.cli.options import Quiet, example, letters_of_a_language
 from govor.language import tr
-from govor.text import RUSSIAN_LETTERS
+from govor.text.alphabet import RUSSIAN_LETTERS
 
 if TYPE_CHECKING:
     from govor.corpora.importing import Corpus, Imported

@@ -63,11 +63,11 @@ def recombined(
     quiet: Quiet = False,
 ) -> int:
     """Put new sentences together from the sounds of recorded voices."""
-    from govor import text_finishing
     from govor.config import FEATURE_PRESETS
     from govor.corpora.recombined import hear_voices, pronounce_more, pronounceable, recombine
     from govor.corpora.sentences import choose_sentences, frequent_words, read_lines, read_yo_words
-    from govor.pronunciation import read_pronunciations
+    from govor.recombination.pronunciation import read_pronunciations
+    from govor.text import finishing as text_finishing
 
     terminal = Terminal(quiet)
     bad: list[BadLine] = []

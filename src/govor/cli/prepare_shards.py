@@ -50,8 +50,8 @@ def shards(
     """Write shards."""
     require("train", "webdataset")
     from govor.config import PRESETS, load_config
-    from govor.shards import write_shards
-    from govor.text import Alphabet
+    from govor.dataset.shards import write_shards
+    from govor.text.alphabet import Alphabet
 
     terminal = Terminal(quiet)
     settings = PRESETS[config] if config in PRESETS else load_config(Path(config))

@@ -115,7 +115,7 @@ def _find(arguments: list[str]) -> tuple[list[Path], list[str]]:
 
 
 def _features(path: Path, recognizer: Recognizer) -> NDArray[np.float32]:
-    from govor.audio import load_audio
+    from govor.audio.loading import load_audio
     from govor.evaluation import load_checked_features
     from govor.features import extract
 

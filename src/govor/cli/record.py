@@ -91,10 +91,10 @@ def record(
     quiet: Quiet = False,
 ) -> int:
     """Record phrases of your own."""
+    from govor.audio.microphone import Microphone, native_messages_hidden
     from govor.cli.recording_screen import Screen
     from govor.cli.recording_session import Session
     from govor.corpora.recordings import RecordingFolder, Speaker, login_name
-    from govor.microphone import Microphone, native_messages_hidden
 
     _check_choice(prompts, propose, auto)
     listed = _list_prompts(prompts)
@@ -140,7 +140,7 @@ def _run(
     session: Session, folder: RecordingFolder, listed: list[str] | None, propose: int | None, auto: bool
 ) -> int:
     from govor.corpora.prompts import propose as choose
-    from govor.text import normalize
+    from govor.text.alphabet import normalize
 
     done = folder.recorded_texts()
     if propose is not None:

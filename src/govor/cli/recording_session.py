@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from govor.audio.microphone import Microphone, level_db, play
 from govor.cli.console import Terminal
 from govor.cli.keys import Keys, pressed_keys
 from govor.cli.recording_screen import Screen
 from govor.corpora.recordings import RecordingFolder
 from govor.corpora.takes import Progress, Take, find_problems, record_take
 from govor.language import tr
-from govor.microphone import Microphone, level_db, play
 
 # Speech that starts together with the key press is not cut.
 _PREROLL_SECONDS = 0.5

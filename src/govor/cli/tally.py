@@ -94,7 +94,7 @@ class Tally:
                 terminal.say(f"  {line}")
 
     def _length(self, source: str) -> float:
-        from govor.audio import probe_duration
+        from govor.audio.loading import probe_duration
 
         if source not in self._lengths:
             self._lengths[source] = probe_duration(source)

@@ -17,10 +17,10 @@ from govor.language import tr
 if TYPE_CHECKING:
     from govor.checkpoint import Checkpoint
     from govor.config import Config
-    from govor.dataset import Dataset
+    from govor.dataset.batches import Dataset
+    from govor.dataset.sharded import ShardDataset
     from govor.manifest import BadLine
     from govor.ranks import Ranks
-    from govor.shard_dataset import ShardDataset
 
 HELP = example(
     "Обучить модель. После каждой эпохи показывает услышанное рядом с эталоном; Ctrl-C сохраняет. "
@@ -122,10 +122,10 @@ def _train(
     ranks: Ranks,
     terminal: Terminal,
 ) -> int:
-    from govor.dataset import Dataset
+    from govor.dataset.batches import Dataset
     from govor.ranks import restarted
-    from govor.text import Alphabet
-    from govor.training import Trainer
+    from govor.text.alphabet import Alphabet
+    from govor.training.loop import Trainer
 
     settings = _settings(config)
     goes_on = ranks.from_leader(lambda: _goes_on(output / "last.safetensors", resume or restarted()))
@@ -164,7 +164,7 @@ def _initial(name: str) -> Checkpoint:
         from govor.checkpoint import load_checkpoint
 
         return load_checkpoint(Path(name))
-    from govor.onnx_weights import read_onnx
+    from govor.onnx.weights import read_onnx
 
     return read_onnx(name)
 
@@ -187,7 +187,7 @@ def _settings(name: str) -> Config:
 
 
 def _tell(name: str, dataset: Dataset | ShardDataset, terminal: Terminal) -> None:
-    from govor.dataset import Dataset
+    from govor.dataset.batches import Dataset
 
     num_left = len(dataset.left) if isinstance(dataset, Dataset) else 0
     terminal.say(

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from govor.config import Config
-    from govor.dataset import Dataset, Source
+    from govor.dataset.batches import Dataset, Source
+    from govor.dataset.sharded import ShardDataset
     from govor.manifest import BadLine
-    from govor.shard_dataset import ShardDataset
-    from govor.text import Alphabet
+    from govor.text.alphabet import Alphabet
 
 
 def read_training_data(
@@ -26,7 +26,7 @@ def read_training_data(
 
     Bad manifest lines go to `bad`. Raises ConfigError if both kinds are given, InputNotFoundError.
     """
-    from govor.dataset import Dataset
+    from govor.dataset.batches import Dataset
 
     sharded = [_is_sharded(_split_share(name)[0]) for name in names]
     if any(sharded):
@@ -45,7 +45,7 @@ def read_training_data(
 
 def read_source(name: str, bad: list[BadLine], share: bool = True) -> Source:
     """Read a manifest, ``PATH`` or, where a share is allowed, ``PATH@0.3``."""
-    from govor.dataset import Source
+    from govor.dataset.batches import Source
     from govor.manifest import read_manifest
 
     path, part = _split_share(name) if share else (name, 1.0)
@@ -53,8 +53,8 @@ def read_source(name: str, bad: list[BadLine], share: bool = True) -> Source:
 
 
 def _open_shards(names: Sequence[str], config: Config, alphabet: Alphabet) -> ShardDataset:
-    from govor.shard_dataset import ShardDataset, ShardSource
-    from govor.shards import find_shards
+    from govor.dataset.sharded import ShardDataset, ShardSource
+    from govor.dataset.shards import find_shards
 
     sources = []
     for name in names:

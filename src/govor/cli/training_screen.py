@@ -10,7 +10,7 @@ from govor.cli.console import Terminal, redraws
 from govor.language import tr
 
 if TYPE_CHECKING:
-    from govor.training_report import EpochReport
+    from govor.training.report import EpochReport
 
 
 class TrainingScreen:

@@ -133,9 +133,9 @@ def transcribe(
     quiet: Quiet = False,
 ) -> int:
     """Recognise recordings."""
+    from govor.audio.raw import parse_raw_format
     from govor.inputs import find_recordings
     from govor.jobs import Job
-    from govor.raw_audio import parse_raw_format
 
     terminal = Terminal(quiet)
     formats = tuple(format.split(","))

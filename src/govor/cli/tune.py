@@ -45,10 +45,10 @@ def tune(
     quiet: Quiet = False,
 ) -> int:
     """Tune the beam search."""
-    from govor.beam import named_language_model
+    from govor.decoding.beam import named_language_model
     from govor.manifest import BadLine, read_manifest
-    from govor.onnx_metadata import update_decoding
-    from govor.onnx_model import shipped_models
+    from govor.onnx.metadata import update_decoding
+    from govor.onnx.model import shipped_models
     from govor.recognizer import load_model
     from govor.tuning import tune as run
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
+from govor.audio.quality import SoundCheck, check_sound
 from govor.corpora.lengths import measure_length
 from govor.errors import GovorError
 from govor.manifest import Utterance
-from govor.sound_quality import SoundCheck, check_sound
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 Recognize = Callable[[Utterance], str]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from govor.corpora.lengths import Length, measure_length
 from govor.errors import ManifestError
 from govor.language import tr
-from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
+from govor.text.alphabet import RUSSIAN_LETTERS, is_speakable, normalize
 
 LOWEST_RATE = 8000
 # Nobody speaks so fast; the text belongs to another recording, or this one is cut.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.audio import Samples, read_channels
+from govor.audio.loading import Samples, read_channels
 from govor.corpora.dropped import Dropped
 from govor.errors import AudioError, GovorError
 from govor.language import tr

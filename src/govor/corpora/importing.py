@@ -24,7 +24,7 @@ from govor.corpora.submission import Readme
 from govor.errors import GovorError, ManifestError
 from govor.language import tr
 from govor.manifest import Utterance
-from govor.text import RUSSIAN_LETTERS
+from govor.text.alphabet import RUSSIAN_LETTERS
 
 CLIPS = "clips"
 _SAME_SECONDS = 0.02

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from govor.audio.media import decode
 from govor.errors import AudioError
 from govor.language import tr
-from govor.media import decode
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Programs that write into a pipe leave these in place of the size of the data.

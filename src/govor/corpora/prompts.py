@@ -9,7 +9,7 @@ from pathlib import Path
 from govor.corpora.prompts_ru import PROMPTS
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 MAX_LETTERS = 300
 """Longest phrase; more cannot be read aloud in one breath, and training has no use for it."""

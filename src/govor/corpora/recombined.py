@@ -17,10 +17,10 @@ from govor.corpora.utterances import load_utterance
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.manifest import Utterance
-from govor.phone_alignment import ROUNDS, PhoneAligner, Pronounced
-from govor.phone_mapping import PhoneMapping
-from govor.pronunciation import Phones
-from govor.recombination import Inventory, Recorded, describe_voices, spell
+from govor.recombination.phone_alignment import ROUNDS, PhoneAligner, Pronounced
+from govor.recombination.phone_mapping import PhoneMapping
+from govor.recombination.pronunciation import Phones
+from govor.recombination.sentences import Inventory, Recorded, describe_voices, spell
 
 TRAINING_RECORDINGS = 1700
 """So many recordings teach the aligner what phones sound like."""

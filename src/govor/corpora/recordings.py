@@ -22,12 +22,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from govor.audio import Samples
+from govor.audio.loading import Samples
 from govor.corpora.prompts import check_phrase
 from govor.errors import GovorError, ManifestError
 from govor.language import tr
 from govor.manifest import Utterance, read_manifest
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 MANIFEST = "manifest.jsonl"
 _JOURNAL = ".recording.json"

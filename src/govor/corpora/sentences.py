@@ -13,7 +13,7 @@ import numpy as np
 from govor.corpora.phrases import draw_phrase
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 MIN_WORDS, MAX_WORDS, MAX_LETTERS = 2, 16, 110
 SHORT_WORDS = 4

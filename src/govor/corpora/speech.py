@@ -14,7 +14,7 @@ import numpy as np
 from govor.corpora.variation import Samples, require_program
 from govor.errors import MissingExtraError
 from govor.language import tr
-from govor.pronunciation import Phones
+from govor.recombination.pronunciation import Phones
 
 FESTIVAL_VOICE = "msu_ru_nsh_clunits"
 ESPEAK_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")

@@ -17,7 +17,7 @@ from govor.errors import GovorError, InputNotFoundError, ManifestError
 from govor.features import load_features
 from govor.language import tr
 from govor.manifest import Utterance
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 # <s> слова <sil> слова </s> (SUBMISSION/wav/ID)
 _PROMPT = re.compile(r"<s>(?P<text>.*)</s>\s*\((?P<id>[^()]+)\)\s*")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from govor.errors import ConfigError
 from govor.language import tr
 from govor.manifest import Utterance
-from govor.text import normalize
+from govor.text.alphabet import normalize
 
 PARTS = ("train", "dev", "test_unseen_speaker", "test_unseen_text")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 # The author's spelling comes first: it keeps punctuation and case, and with them words such as «кто-то».
 _PROMPT_FILES = (

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.config import FEATURE_PRESETS, FeatureConfig
 from govor.corpora.speech import Speech, speak_espeak, speak_festival
 from govor.corpora.variation import Samples, change_voice, draw_variation, vary
@@ -25,7 +25,7 @@ from govor.errors import AudioError, InputNotFoundError, ManifestError
 from govor.features import extract, save_mfc
 from govor.language import tr
 from govor.manifest import Utterance, read_manifest, write_manifest
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 NUM_OTHERS = 12
 """How many recordings the babble is mixed of."""

@@ -9,10 +9,10 @@ from enum import Enum
 
 import numpy as np
 
-from govor.audio import Samples
-from govor.endpointing import EndpointConfig, Endpointer, SpeechEnd, SpeechStart, frame_levels
+from govor.audio.loading import Samples
+from govor.audio.microphone import SILENCE_DB, Block, level_db
 from govor.language import tr
-from govor.microphone import SILENCE_DB, Block, level_db
+from govor.speech.endpointing import EndpointConfig, Endpointer, SpeechEnd, SpeechStart, frame_levels
 
 MARGIN_SECONDS = 0.4
 """What is kept before and after the speech; detectors are late at soft sounds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.config import FeatureConfig
 from govor.features import extract, load_features
 from govor.manifest import Utterance

@@ -15,7 +15,7 @@ from govor.errors import ModelError
 from govor.foreign.filterbanks import KALDI, NEMO, our_bands
 from govor.foreign.front import model_behind
 from govor.language import tr
-from govor.onnx_model import OnnxModel, load_onnx_model, read_model_bytes
+from govor.onnx.model import OnnxModel, load_onnx_model, read_model_bytes
 
 Runtime = Literal["sherpa-onnx", "onnx-asr"]
 RUNTIMES: tuple[Runtime, ...] = ("sherpa-onnx", "onnx-asr")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from govor.encodings import guessed_encoding, wrong_encoding
 from govor.errors import ConfigError, GovorError, InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.language_model.ngrams import SPECIAL_WORDS, UNKNOWN
-from govor.text import RUSSIAN_LETTERS, is_speakable, normalize
+from govor.text.alphabet import RUSSIAN_LETTERS, is_speakable, normalize
+from govor.text.encodings import guessed_encoding, wrong_encoding
 
 # A closing quote or bracket may follow; a comma or a dash does not end a sentence.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'»”)\]]*(?:\s|$)")

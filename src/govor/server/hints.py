@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from govor.server.state import MAX_HOTWORDS
-from govor.text import is_speakable, normalize
+from govor.text.alphabet import is_speakable, normalize
 
 # Shorter words of a sentence are mostly the glue of any sentence; favouring them helps nobody.
 _SHORTEST = 5

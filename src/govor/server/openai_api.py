@@ -26,7 +26,7 @@ from govor.server.openai_form import FORM_SCHEMA, FieldError, Order, read_order
 from govor.server.openai_format import verbose
 from govor.server.state import ServerState, client_of, state_of
 from govor.server.uploads import NamedFile, TooLongError, UploadJob
-from govor.text_finishing import finish
+from govor.text.finishing import finish
 from govor.transcript import Segment, Transcript
 
 router = APIRouter(tags=["openai"])

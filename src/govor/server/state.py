@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from govor.beam import BeamDecoder
-from govor.decoding import Decoder
+from govor.decoding.beam import BeamDecoder
+from govor.decoding.greedy import Decoder
 from govor.errors import ConfigError
 from govor.language import tr
-from govor.phrase_list import parse_phrases
-from govor.phrase_thresholds import model_thresholds
-from govor.phrases import PhraseDecoder
+from govor.phrases.decoder import PhraseDecoder
+from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.thresholds import model_thresholds
 from govor.recognizer import Recognizer
 from govor.server.addresses import client_key
 from govor.server.admission import Admission

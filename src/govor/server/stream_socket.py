@@ -18,7 +18,7 @@ from govor.server.logs import log_event
 from govor.server.sending import ClientDeafError, say_goodbye, send_text
 from govor.server.state import ServerState, Wishes, client_of, state_of
 from govor.streaming import Event, Final
-from govor.text_finishing import finish
+from govor.text.finishing import finish
 
 router = APIRouter()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from govor.corpora.recordings import login_name
 from govor.errors import GovorError
 from govor.language import tr
-from govor.onnx_model import read_model_bytes
+from govor.onnx.model import read_model_bytes
 from govor.recognizer import Recognizer, load_model
 from govor.server.studio_adaptation import AdaptationJob, missing_packages
 from govor.server.studio_corpus import StudioCorpus

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from govor.beam import BeamDecoder
 from govor.corpora.rehearsal import unpack_rehearsal
+from govor.decoding.beam import BeamDecoder
 from govor.features import extract, load_features
 from govor.language import speaks_russian
 

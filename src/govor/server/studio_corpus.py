@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.audio import Samples, load_audio
+from govor.audio.loading import Samples, load_audio
+from govor.audio.microphone import Block
 from govor.corpora.audit import Audit, Recognize, audit_corpus
 from govor.corpora.prompts import check_phrase, propose
 from govor.corpora.recordings import MANIFEST, RecordingFolder, Speaker
 from govor.corpora.takes import Problem, Take, find_problems, record_take
-from govor.endpointing import EndpointConfig, Endpointer
 from govor.errors import GovorError, ManifestError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest
-from govor.microphone import Block
-from govor.text import normalize
+from govor.speech.endpointing import EndpointConfig, Endpointer
+from govor.text.alphabet import normalize
 
 SAMPLE_RATE = 16000
 LONGEST_SECONDS = 60.0

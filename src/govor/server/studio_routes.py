@@ -13,11 +13,11 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from govor import __version__
-from govor.audio import Samples
+from govor.audio.loading import Samples
 from govor.corpora.recordings import Speaker
 from govor.errors import GovorError
 from govor.language import tr
-from govor.onnx_model import read_model_bytes
+from govor.onnx.model import read_model_bytes
 from govor.server.guard import error_body
 from govor.server.pool import Kind
 from govor.server.settings import num_cores

@@ -64,8 +64,8 @@ def _adapt(manifest: Path, output: Path, model: str | None) -> None:
     from govor.adaptation import adapt
     from govor.config import AdaptationConfig
     from govor.corpora.rehearsal import unpack_rehearsal
-    from govor.export import export_onnx
-    from govor.onnx_weights import read_onnx
+    from govor.onnx.export import export_onnx
+    from govor.onnx.weights import read_onnx
 
     torch.set_num_threads(1)
     settings = AdaptationConfig()

@@ -1,0 +1,1 @@
+"""Recordings of any length: cut into what the network can take, recognised, and joined again."""
