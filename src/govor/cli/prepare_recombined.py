@@ -21,6 +21,9 @@ HELP = example(
     "govor prepare recombined data/train_cuts.jsonl texts.txt --dictionary ru.dict --output data/new",
 )
 
+FEWEST_CANDIDATES = 2000
+"""Each voice waits for a sentence it has the sounds of; of a few hundred some would find none."""
+
 
 def recombined(
     manifest: Annotated[
@@ -65,9 +68,9 @@ def recombined(
     """Put new sentences together from the sounds of recorded voices."""
     from govor.config import FEATURE_PRESETS
     from govor.corpora.recombined import hear_voices, pronounce_more, pronounceable, recombine
-    from govor.corpora.sentences import choose_sentences, frequent_words, read_lines, read_yo_words
+    from govor.corpora.sentences import choose_sentences, read_lines, read_yo_words
     from govor.recombination.pronunciation import read_pronunciations
-    from govor.text import finishing as text_finishing
+    from govor.text.finishing import yo_words as known_yo_words
 
     terminal = Terminal(quiet)
     bad: list[BadLine] = []
@@ -93,12 +96,16 @@ def recombined(
     terminal.say(tr("выбор предложений…", "choosing sentences…"))
     yo_words = read_yo_words(pronunciations)
     if any_words:
-        yo_words = {**text_finishing.yo_words(), **yo_words}
-        words = frequent_words(texts, yo_words)
+        yo_words = {**known_yo_words(), **yo_words}
+    # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
+    candidates = max(2 * count, FEWEST_CANDIDATES)
+    sentences = choose_sentences(
+        texts, candidates, seed, forbidden, yo_words, vocabulary=None if any_words else pronunciations
+    )
+    if any_words:
+        words = sorted({word for sentence in sentences for word in sentence.split()})
         with terminal.progress(tr("произношение слов", "pronouncing the words")) as update:
             pronunciations = pronounce_more(pronunciations, words, update)
-    # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
-    sentences = choose_sentences(texts, 2 * count, seed, forbidden, yo_words, vocabulary=pronunciations)
     config = FEATURE_PRESETS["sphinx8k"]
     with terminal.progress(tr("звуки в записях", "phones in the recordings")) as update:
         voices = hear_voices(known, pronunciations, config, seed, update)

@@ -105,17 +105,6 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
 
 
-def frequent_words(files: Sequence[Path], yo_words: Mapping[str, str] | None = None) -> list[str]:
-    """Return the words of the files that `choose_sentences` may choose, with ё where `yo_words` have it.
-
-    Raises InputNotFoundError or ManifestError if a file cannot be read.
-    """
-    frequency = Counter(
-        word for path in files for line in read_lines(path) for word in normalize(line).split()
-    )
-    return sorted({restore_yo(word, yo_words or {}) for word in frequency if _is_sayable(word, frequency)})
-
-
 def read_yo_words(lines: Iterable[str]) -> dict[str, str]:
     """Learn which words are written with ё, from text or a word list in which ё is always written.
 
