@@ -20,6 +20,7 @@ from govor.subtitles import (
     to_vtt,
     wrap,
 )
+from govor.text.finishing import finish
 from govor.transcript import Segment, Transcript, Word
 
 # Times in the files are whole milliseconds.
@@ -152,6 +153,18 @@ def test_a_finished_transcript_has_finished_subtitles() -> None:
         finished="Ещё 25 ёлка",
     )
     assert [each.text for each in subtitles(heard)] == ["Ещё 25", "Ёлка"]
+
+
+@given(
+    st.lists(st.sampled_from(["двадцать пять", "сто тысяч двадцать один", "еще", "колокольчик"]), min_size=1)
+)
+def test_no_subtitle_ends_inside_a_number(phrases: list[str]) -> None:
+    words = " ".join(phrases).split()
+    text = finish(" ".join(words))
+    heard = transcript(
+        spoken(*((word, 0.3 * i, 0.3 * i + 0.3) for i, word in enumerate(words))), finished=text
+    )
+    assert " ".join(each.text.replace("\n", " ") for each in subtitles(heard)) == text
 
 
 def test_silence_gives_files_that_parsers_take() -> None:

@@ -7,10 +7,10 @@ frames (of 24 a second) between subtitles, 17 characters a second where the spee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from govor.text.finishing import restore_yo
-from govor.text.number_reading import words_to_digits
+from govor.text.number_reading import read_numbers
 from govor.transcript import Segment, Transcript, Word
 
 LINE_LENGTH = 42
@@ -55,9 +55,10 @@ def subtitles(transcript: Transcript, *, mark_channels: bool = False) -> list[Su
         mark = f"[{channel}]" if mark_channels and channel is not None else ""
         segments = [segment for segment in transcript.segments if segment.channel == channel]
         for words in _groups(segments):
-            for number, part in enumerate(_cut(words, mark)):
-                lines = _lines(part, mark, transcript.finished is not None, number == 0)
-                found.append(Subtitle(part[0].start, part[-1].end, lines, channel))
+            # Before the cut, which would make of «двадцать пять» at the end of a subtitle 20 and 5.
+            shown = _finished(words) if transcript.finished is not None else words
+            parts = _cut([piece for word in shown for piece in _broken(word)], mark)
+            found += [Subtitle(part[0].start, part[-1].end, _lines(part, mark), channel) for part in parts]
     found.sort(key=lambda subtitle: subtitle.start)
     return _timed(found)
 
@@ -97,13 +98,32 @@ def wrap(words: Sequence[str], width: int = LINE_LENGTH) -> tuple[str, ...] | No
 
 
 def _groups(segments: Sequence[Segment]) -> list[list[Word]]:
-    """Return the words parted at long pauses, and words too long for a line broken into pieces."""
+    """Return the words parted at long pauses."""
     groups: list[list[Word]] = []
     for word in (word for segment in segments for word in segment.words):
         if not groups or word.start - groups[-1][-1].end >= _PAUSE:
             groups.append([])
-        groups[-1] += _broken(word)
+        groups[-1].append(word)
     return groups
+
+
+def _finished(words: Sequence[Word]) -> list[Word]:
+    """Write a group as finished: ё, a number's words as one word in digits, a capital at the start."""
+    finished: list[Word] = []
+    position = 0
+    for length, shown in read_numbers([restore_yo(word.text) for word in words]):
+        said = words[position : position + length]
+        position += length
+        if " " in shown:
+            # A number that stays in words.
+            finished += [replace(word, text=text) for word, text in zip(said, shown.split(), strict=True)]
+        else:
+            confidence = min(word.confidence for word in said)
+            finished.append(Word(shown, said[0].start, said[-1].end, confidence))
+    if finished:
+        first = finished[0]
+        finished[0] = replace(first, text=first.text[:1].upper() + first.text[1:])
+    return finished
 
 
 def _broken(word: Word, width: int = LINE_LENGTH - 5) -> list[Word]:
@@ -161,16 +181,10 @@ def _cost(words: list[Word], first: int, last: int, mark: str) -> float:
     return cost + 0.2 * max(num_characters / min(max(room, 0.1), LONGEST) - READING_SPEED, 0.0)
 
 
-def _lines(words: list[Word], mark: str, finished: bool, starts_group: bool) -> tuple[str, ...]:
+def _lines(words: list[Word], mark: str) -> tuple[str, ...]:
     texts = [word.text for word in words]
-    plain = wrap([mark] * bool(mark) + texts)
-    if finished:
-        text = words_to_digits(restore_yo(" ".join(texts)))
-        if starts_group:
-            text = text[:1].upper() + text[1:]
-        plain = wrap([mark] * bool(mark) + text.split()) or plain
     # A lone word always fits: longer ones were broken.
-    return plain or (" ".join(texts)[:LINE_LENGTH],)
+    return wrap([mark] * bool(mark) + texts) or (" ".join(texts)[:LINE_LENGTH],)
 
 
 def _timed(found: list[Subtitle]) -> list[Subtitle]:

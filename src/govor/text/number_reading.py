@@ -80,8 +80,11 @@ def words_to_digits(text: str) -> str:
     words, as it may be one number said carelessly: ``из ста двадцать``. Tenths, hundredths and thousandths
     follow a comma: ``три целых пять десятых`` -> ``3,5``.
     """
-    words = text.split()
-    result: list[str] = []
+    return " ".join(shown for _, shown in read_numbers(text.split()))
+
+
+def read_numbers(words: list[str]) -> Iterator[tuple[int, str]]:
+    """Yield what `words_to_digits` makes of words: how many of them, and what is written for these."""
     position = 0
     while position < len(words):
         length, shown = _read_decimal(words[position:])
@@ -89,13 +92,12 @@ def words_to_digits(text: str) -> str:
             length, shown = _read_number(words[position:])
         if not length or (words[position - 1] if position else "", words[position]) in _ADVERBS:
             length, shown = 1, words[position]
-        result.append(shown)
+        yield length, shown
         position += length
         # «пять десятых» without «целых», «одна пятая» are no ordinals.
         if position < len(words) and _is_fraction(words[position - 1], shown, words[position]):
-            result.append(words[position])
+            yield 1, words[position]
             position += 1
-    return " ".join(result)
 
 
 def _is_fraction(counting: str, shown: str, counted: str) -> bool:
