@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from govor.errors import ConfigError, InputNotFoundError
+from govor.errors import ConfigError, InputNotFoundError, system_reason
 from govor.language import tr
 
 
@@ -276,7 +276,10 @@ def load_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет конфигурации {path}: {error.strerror}", f"no configuration {path}: {error.strerror}")
+            tr(
+                f"нет конфигурации {path}: {system_reason(error)}",
+                f"no configuration {path}: {system_reason(error)}",
+            )
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(tr(f"{path}: не UTF-8", f"{path}: not UTF-8")) from error

@@ -5,6 +5,40 @@ Every class is also a built-in exception, so that callers who do not know Govor 
 
 from __future__ import annotations
 
+import errno
+import os
+
+from govor.language import tr
+
+# Python has the system's texts in English whatever the locale is.
+_RUSSIAN = {
+    errno.ENOENT: "нет такого файла или папки",
+    errno.EACCES: "нет прав доступа",
+    errno.EPERM: "это не разрешено",
+    errno.EISDIR: "это папка",
+    errno.ENOTDIR: "это файл, а не папка",
+    errno.EEXIST: "такой файл уже есть",
+    errno.ENOTEMPTY: "папка не пуста",
+    errno.EROFS: "диск открыт только для чтения",
+    errno.ENOSPC: "на диске нет места",
+    errno.EFBIG: "файл слишком велик для этого диска",
+    errno.EIO: "диск не читается или не пишется",
+    errno.ENAMETOOLONG: "слишком длинное имя",
+    errno.ELOOP: "ссылки водят по кругу",
+    errno.EMFILE: "открыто слишком много файлов",
+    errno.ENOMEM: "не хватает памяти",
+    errno.EBUSY: "занято другой программой",
+    errno.ENODEV: "нет такого устройства",
+    errno.EADDRINUSE: "адрес уже занят",
+    errno.EADDRNOTAVAIL: "такого адреса у этой машины нет",
+    errno.ECONNREFUSED: "в соединении отказано",
+    errno.ECONNRESET: "соединение разорвано",
+    errno.EPIPE: "соединение разорвано",
+    errno.ETIMEDOUT: "нет ответа",
+    errno.ENETUNREACH: "сеть недоступна",
+    errno.EHOSTUNREACH: "машина недоступна",
+}
+
 
 class GovorError(Exception):
     """Base of all errors that Govor raises on purpose; ``str(error)`` is one line for the user."""
@@ -69,8 +103,19 @@ class WorkerError(GovorError, RuntimeError):
     """The processes that were to share the work cannot be started."""
 
 
+def system_reason(error: Exception) -> str:
+    """Return what the system says against a file or an address, in the user's language, without its name."""
+    said = error.strerror if isinstance(error, OSError) else None
+    if not isinstance(error, OSError) or not said:
+        return str(error)
+    # Sockets put more after it: the address, which our messages name anyway.
+    if error.errno in _RUSSIAN and said.startswith(os.strerror(error.errno)):
+        return tr(_RUSSIAN[error.errno], said)
+    return said
+
+
 def system_error_text(error: OSError) -> str:
     """Return what the system says of a file, without the number of the error that Python puts first."""
     if isinstance(error, GovorError) or not error.strerror:
         return str(error)
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return system_reason(error) if error.filename is None else f"{error.filename}: {system_reason(error)}"

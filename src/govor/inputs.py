@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from govor.audio.raw import RAW_SUFFIXES
+from govor.errors import system_reason
 from govor.language import tr
 
 STDIN = "-"
@@ -58,7 +59,7 @@ def find_recordings(arguments: Iterable[str], *, raw: bool = False, unique: bool
         try:
             some = _expand(argument, RAW_SUFFIXES if raw else SUFFIXES)
         except OSError as error:
-            errors.append(f"{argument}: {error.strerror or error}")
+            errors.append(f"{argument}: {system_reason(error)}")
             continue
         if not some:
             errors.append(_nothing(argument, raw))

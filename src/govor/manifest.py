@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 
 # Seconds; whoever names more than a year of speech in one recording has made a mistake.
@@ -145,7 +145,7 @@ def read_manifest(path: Path, bad_lines: list[BadLine] | None = None) -> Iterato
         stream = path.open("rb")
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет манифеста {path}: {error.strerror}", f"no manifest {path}: {error.strerror}")
+            tr(f"нет манифеста {path}: {system_reason(error)}", f"no manifest {path}: {system_reason(error)}")
         ) from error
     with stream:
         for number, raw in enumerate(stream, 1):

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from govor.errors import ConfigError
+from govor.errors import ConfigError, system_reason
 from govor.language import tr
 from govor.subtitles import to_srt, to_vtt
 from govor.transcript import Transcript
@@ -56,8 +56,8 @@ def make_folder(folder: Path, option: str) -> None:
     except OSError as error:
         raise ConfigError(
             tr(
-                f"{option} {folder}: писать туда нельзя ({error.strerror}); назовите другую папку",
-                f"{option} {folder}: cannot be written to ({error.strerror}); name another folder",
+                f"{option} {folder}: писать туда нельзя ({system_reason(error)}); назовите другую папку",
+                f"{option} {folder}: cannot be written to ({system_reason(error)}); name another folder",
             )
         ) from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.errors import InputNotFoundError, MissingExtraError
+from govor.errors import InputNotFoundError, MissingExtraError, system_reason
 from govor.language import tr
 from govor.text.alphabet import Alphabet
 from govor.transcript import Word
@@ -111,7 +111,7 @@ def plot_training(run: Path | str) -> Picture:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет {path}: {error.strerror}", f"no {path}: {error.strerror}")
+            tr(f"нет {path}: {system_reason(error)}", f"no {path}: {system_reason(error)}")
         ) from error
     figure, axes = _figure(3.0)
     epochs = [row["epoch"] + 1 for row in rows]

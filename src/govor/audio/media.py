@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from govor.audio.raw import RAW_SUFFIXES, RawFormat, decode_raw
 from govor.audio.wave_header import find_wave_fault
-from govor.errors import AudioError, GovorError, InputNotFoundError
+from govor.errors import AudioError, GovorError, InputNotFoundError, system_reason
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _open_bytes(source: Source, stack: ExitStack) -> BinaryIO:
     except (OSError, ValueError) as error:
         if isinstance(error, (AudioError, InputNotFoundError)):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise InputNotFoundError(
             tr(
                 f"{path}: не открывается ({reason}); проверьте путь и права",

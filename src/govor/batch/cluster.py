@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from govor.batch.workers import MAX_ATTEMPTS, MAX_FAILED_STARTS, Event, Note, Task, lost
 from govor.decoding.greedy import Decoder
-from govor.errors import GovorError, MissingExtraError, WorkerError
+from govor.errors import GovorError, MissingExtraError, WorkerError, system_reason
 from govor.jobs import Job, JobResult, attempt, failed, write_outputs
 from govor.language import tr
 from govor.recognizer import Recognizer
@@ -155,7 +155,7 @@ class RayWorkers:
                     # Only now: the object store need not hold what nobody works on yet.
                     data = Path(task.job.source).read_bytes() if task.data is None else task.data
                 except OSError as error:
-                    found.append(failed(task.job, error.strerror or str(error)))
+                    found.append(failed(task.job, system_reason(error)))
                     continue
                 job = replace(task.job, output=None)
                 actor.reference, actor.task = actor.handle.run.remote(job, self._ray.put(data)), task
@@ -264,7 +264,7 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise WorkerError(
             tr(
                 f"кластер Ray {address} недоступен ({reason}); запущен ли он: ray start --head?",

@@ -10,7 +10,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.text.encodings import wrong_encoding
 
@@ -91,8 +91,8 @@ def _text(text: str) -> str:
     except OSError as error:
         raise InputNotFoundError(
             tr(
-                f"нет текста {text} ({error.strerror}); проверьте путь",
-                f"no text {text} ({error.strerror}); check the path",
+                f"нет текста {text} ({system_reason(error)}); проверьте путь",
+                f"no text {text} ({system_reason(error)}); check the path",
             )
         ) from error
     except UnicodeDecodeError as error:

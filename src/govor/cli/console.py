@@ -12,7 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from govor.errors import ConfigError, MissingExtraError
+from govor.errors import ConfigError, MissingExtraError, system_reason
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -190,8 +190,8 @@ def check_writable(output: Path) -> None:
     except OSError as error:
         raise ConfigError(
             tr(
-                f"{output} не записать ({error.strerror}); назовите другой: --output",
-                f"{output} cannot be written ({error.strerror}); name another: --output",
+                f"{output} не записать ({system_reason(error)}); назовите другой: --output",
+                f"{output} cannot be written ({system_reason(error)}); name another: --output",
             )
         ) from error
 

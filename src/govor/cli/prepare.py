@@ -20,7 +20,7 @@ from govor.cli import (
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.dropped_rows import show_dropped
 from govor.cli.options import Quiet, example
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.manifest import Utterance, write_manifest
 
@@ -157,7 +157,7 @@ def _read_splits(path: Path) -> dict[str, list[str]]:
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputNotFoundError(f"{path}: {error.strerror}") from error
+        raise InputNotFoundError(f"{path}: {system_reason(error)}") from error
     except ValueError as error:
         raise ManifestError(f"{path}: {tr('не JSON', 'not JSON')} ({error})") from error
     fine = isinstance(parts, dict) and all(

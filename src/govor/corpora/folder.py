@@ -10,7 +10,7 @@ from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
 from govor.corpora.places import is_file
 from govor.corpora.submission import decode_text
-from govor.errors import InputNotFoundError
+from govor.errors import InputNotFoundError, system_reason
 from govor.language import tr
 
 _SUFFIXES = frozenset((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".amr", ".webm"))
@@ -67,7 +67,9 @@ def _rows(corpus: Path, speakers: bool) -> Iterator[Row | Dropped]:
             with place.open("rb") as stream:
                 text = decode_text(stream.read(_LONGEST_TEXT)).strip()
         except OSError as error:
-            reason = tr(f"текст не читается: {error.strerror}", f"unreadable text: {error.strerror}")
+            reason = tr(
+                f"текст не читается: {system_reason(error)}", f"unreadable text: {system_reason(error)}"
+            )
             yield Dropped(name.as_posix(), reason)
             continue
         people = [part for part in name.parts[:-1] if part.lower() not in _KINDS]

@@ -9,7 +9,7 @@ from govor.corpora.dropped import Dropped
 from govor.corpora.importing import Corpus, Row
 from govor.corpora.places import is_file
 from govor.corpora.tables import count_lines, parse_csv_line, read_lines
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 
 _SUFFIXES = (".opus", ".mp3", ".wav", ".ogg", ".flac")
@@ -66,7 +66,7 @@ def _rows(tables: list[Path]) -> Iterator[Row | Dropped]:
                 yield Dropped(audio, tr("текст не UTF-8; перекодируйте", "the text is not UTF-8; convert it"))
                 continue
             except OSError as error:
-                reason = f"{error.filename} ({error.strerror})"
+                reason = f"{error.filename} ({system_reason(error)})"
                 yield Dropped(audio, tr(f"нет текста {reason}", f"no text {reason}"))
                 continue
             yield Row(

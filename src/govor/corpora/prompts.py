@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from govor.corpora.prompts_ru import PROMPTS
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.text.alphabet import is_speakable, normalize
 
@@ -54,7 +54,10 @@ def read_phrases(path: Path) -> list[str]:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет файла фраз {path}: {error.strerror}", f"no prompt file {path}: {error.strerror}")
+            tr(
+                f"нет файла фраз {path}: {system_reason(error)}",
+                f"no prompt file {path}: {system_reason(error)}",
+            )
         ) from error
     phrases: dict[str, str] = {}
     for number, line in enumerate(lines, 1):

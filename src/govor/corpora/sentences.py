@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from govor.corpora.phrases import draw_phrase
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.text.alphabet import normalize
 
@@ -101,7 +101,7 @@ def read_lines(path: Path) -> Iterator[str]:
         raise ManifestError(tr(f"{path}: не текст ({error})", f"{path}: not text ({error})")) from error
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет файла {path}: {error.strerror}", f"no file {path}: {error.strerror}")
+            tr(f"нет файла {path}: {system_reason(error)}", f"no file {path}: {system_reason(error)}")
         ) from error
 
 

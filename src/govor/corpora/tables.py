@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from govor.corpora.dropped import Dropped
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 
 
@@ -136,7 +136,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = system_reason(error)
         raise InputNotFoundError(
             tr(
                 f"{path}: не открывается ({reason}); проверьте путь",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from govor.config import FeatureConfig
 from govor.corpora.utterances import load_utterance
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.manifest import Utterance, parse_line
 from govor.text.alphabet import Alphabet
@@ -125,7 +125,7 @@ def _line_offsets(path: Path) -> NDArray[np.int64]:
         stream = path.open("rb")
     except OSError as error:
         raise InputNotFoundError(
-            tr(f"нет манифеста {path}: {error.strerror}", f"no manifest {path}: {error.strerror}")
+            tr(f"нет манифеста {path}: {system_reason(error)}", f"no manifest {path}: {system_reason(error)}")
         ) from error
     from array import array
 

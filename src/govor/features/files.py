@@ -8,7 +8,7 @@ from tokenize import TokenError
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 
 MFC_WIDTH = 13
@@ -32,7 +32,7 @@ def load_features(path: Path) -> NDArray[np.float32]:
     try:
         values = _read_npy(path) if suffix == ".npy" else _read_mfc(path)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = system_reason(error)
         raise InputNotFoundError(
             tr(f"не открыть признаки {path}: {reason}", f"cannot open features {path}: {reason}")
         ) from error

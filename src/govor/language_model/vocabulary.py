@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from govor.errors import InputNotFoundError, ModelError
+from govor.errors import InputNotFoundError, ModelError, system_reason
 from govor.language import tr
 
 MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
@@ -53,7 +53,10 @@ def read_packed_vocabulary(path: Path) -> bytes:
 def not_found(path: Path, error: OSError) -> InputNotFoundError:
     """Return the error for a language model's file that cannot be opened."""
     return InputNotFoundError(
-        tr(f"нет языковой модели {path}: {error.strerror}", f"no language model {path}: {error.strerror}")
+        tr(
+            f"нет языковой модели {path}: {system_reason(error)}",
+            f"no language model {path}: {system_reason(error)}",
+        )
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.config import Config, parse_config
-from govor.errors import MissingExtraError, ModelError, ModelNotFoundError
+from govor.errors import MissingExtraError, ModelError, ModelNotFoundError, system_reason
 from govor.features import normalize
 from govor.language import tr
 from govor.onnx.format import FORMAT, METADATA_KEY
@@ -171,7 +171,7 @@ def read_model_bytes(path: Path | str | None) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         if isinstance(error, ModelNotFoundError):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise ModelNotFoundError(
             tr(
                 f"модель {path} не открывается ({reason}); проверьте путь",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from govor.errors import InputNotFoundError, ManifestError
+from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.text.alphabet import is_speakable, normalize
 from govor.text.encodings import wrong_encoding
@@ -49,8 +49,8 @@ def read_phrases(path: Path) -> tuple[Phrase, ...]:
     except OSError as error:
         raise InputNotFoundError(
             tr(
-                f"список фраз {path} не открывается: {error.strerror}",
-                f"the phrase list {path} cannot be opened: {error.strerror}",
+                f"список фраз {path} не открывается: {system_reason(error)}",
+                f"the phrase list {path} cannot be opened: {system_reason(error)}",
             )
         ) from error
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from govor.errors import ServerError
+from govor.errors import ServerError, system_reason
 from govor.language import tr
 from govor.server.app import create_app
 from govor.server.body import Receive, Scope, Send
@@ -207,7 +207,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=512)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         raise ServerError(
             tr(
                 f"порт {port} на {host} не открывается: {reason}; возьмите другой: --port",
