@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from govor.cli.console import ExitCode, Terminal, require
+from govor.cli.console import ExitCode, Terminal, check_writable, require
 from govor.cli.options import Model, Quiet, example
 from govor.language import tr
 
@@ -61,6 +61,9 @@ def adapt(
     from govor.onnx.weights import read_onnx
 
     terminal = Terminal(quiet)
+    check_writable(output)
+    if json_output is not None:
+        check_writable(json_output, "--json")
     torch.set_num_threads(1)
     bad: list[BadLine] = []
     own = list(read_manifest(manifest, bad))

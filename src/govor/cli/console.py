@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
     from govor.manifest import BadLine
+
+_LINES_SHOWN = 10
 
 
 class ExitCode(IntEnum):
@@ -74,10 +76,15 @@ class Terminal:
         """Report an error of one input; a reason that names the place itself does not get it twice."""
         self.fail(reason if reason.startswith(place) else f"{place}: {reason}")
 
-    def fail_lines(self, lines: Iterable[BadLine]) -> None:
-        """Report every bad line of a manifest as an error: it was left out, and the command ends with 1."""
-        for line in lines:
+    def fail_lines(self, lines: Sequence[BadLine]) -> None:
+        """Report bad lines of a manifest as errors: they were left out, and the command ends with 1.
+
+        Only so many, for another file named by mistake may have thousands; and how many more there are.
+        """
+        for line in lines[:_LINES_SHOWN]:
             self.fail_at(line.place, line.reason)
+        if (more := len(lines) - _LINES_SHOWN) > 0:
+            self.fail(tr(f"и ещё негодных строк: {more}", f"and {more} more bad lines"))
 
     @contextlib.contextmanager
     def progress(self, what: str, unit: str = "") -> Iterator[Callable[[float, float], None]]:
@@ -181,8 +188,11 @@ def require(extra: str, *modules: str) -> None:
         )
 
 
-def check_writable(output: Path) -> None:
-    """Raise ConfigError, before any work is done, for a file that could not be written after it."""
+def check_writable(output: Path, option: str = "--output") -> None:
+    """Raise ConfigError, before any work is done, for a file that could not be written after it.
+
+    `option` is what the user named it by.
+    """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
@@ -190,8 +200,8 @@ def check_writable(output: Path) -> None:
     except OSError as error:
         raise ConfigError(
             tr(
-                f"{output} не записать ({system_reason(error)}); назовите другой: --output",
-                f"{output} cannot be written ({system_reason(error)}); name another: --output",
+                f"{output} не записать ({system_reason(error)}); назовите другой: {option}",
+                f"{output} cannot be written ({system_reason(error)}); name another: {option}",
             )
         ) from error
 

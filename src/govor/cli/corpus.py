@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from govor.cli import corpus_export
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
 from govor.errors import ManifestError, ModelNotFoundError
 from govor.language import tr
@@ -49,14 +49,15 @@ def audit(
     from govor.corpora.transfer import write_atomically
 
     terminal = Terminal(quiet)
+    check_writable(output)
     recognize = None if no_model else _recognizer(model, terminal)
     bad_lines: list[BadLine] = []
     total = sum(1 for _ in read_manifest(manifest, bad_lines))
     if not total:
+        terminal.fail_lines(bad_lines)
         raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
     with terminal.progress(tr("проверка", "auditing")) as update:
         found = audit_corpus(read_manifest(manifest, []), recognize, lambda done: update(done, total))
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, render_page(found, str(manifest)))
     terminal.fail_lines(bad_lines)
     suspicions = ", ".join(f"{kind} {count}" for kind, count in found.counts.items() if count) or "0"

@@ -10,8 +10,9 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
+from govor.errors import ManifestError
 from govor.language import tr
-from govor.manifest import read_manifest
+from govor.manifest import BadLine, read_manifest
 
 HELP = example(
     "Записать манифест так, как его читают NVIDIA NeMo, lhotse (k2, icefall) или Kaldi.",
@@ -38,7 +39,11 @@ def export(
     from govor.corpora.exporting import export_corpus
 
     terminal = Terminal(quiet)
-    total = sum(1 for _ in read_manifest(manifest, []))
+    bad: list[BadLine] = []
+    total = sum(1 for _ in read_manifest(manifest, bad))
+    if not total:
+        terminal.fail_lines(bad)
+        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
     with terminal.progress(tr("запись", "writing")) as update:
         made = export_corpus(manifest, to.value, output, lambda done: update(done, total))
     for drop in made.dropped[:10]:

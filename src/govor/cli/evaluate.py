@@ -11,9 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.decoder_choice import DecoderChoice, decoder_options
 from govor.cli.options import Model, Quiet, example
+from govor.errors import ManifestError
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def evaluate(
     from govor.recognizer import load_model
 
     terminal = Terminal(quiet)
+    if json_output is not None:
+        check_writable(json_output, "--json")
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
     terminal.fail_lines(bad)
+    if not utterances:
+        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
     recognizer = load_model(model)
     decoder = choice.make(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:
@@ -81,7 +86,6 @@ def evaluate(
         details["hotwords"] = [asdict(word) for word in found]
         _show_hotwords(found, terminal.results)
     if json_output is not None:
-        json_output.parent.mkdir(parents=True, exist_ok=True)
         report = json.dumps(details, ensure_ascii=False, indent=1)
         json_output.write_text(report + "\n", encoding="utf-8")
         terminal.say(tr(f"подробности: {json_output}", f"details: {json_output}"))

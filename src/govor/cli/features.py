@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example
+from govor.errors import ConfigError
 from govor.language import tr
 
 HELP = example(
@@ -20,7 +21,7 @@ HELP = example(
 
 def features(
     file: Annotated[Path, typer.Argument(help=tr("Запись любого формата.", "A recording of any format."))],
-    output: Annotated[Path, typer.Option("--output", "-o", help=tr("Куда сохранить.", "Where to save."))],
+    output: Annotated[Path, typer.Option("--output", "-o", help=tr("Файл .npy.", "The .npy file."))],
     config: Annotated[
         str,
         typer.Option(help=tr("seed, sphinx8k или файл TOML.", "seed, sphinx8k or a TOML file.")),
@@ -34,10 +35,14 @@ def features(
     from govor.config import FEATURE_PRESETS, load_config
     from govor.features import extract
 
+    if output.suffix != ".npy":
+        raise ConfigError(
+            tr(f"{output}: имя должно кончаться на .npy", f"{output}: the name must end in .npy")
+        )
+    check_writable(output)
     front_end = FEATURE_PRESETS[config] if config in FEATURE_PRESETS else load_config(Path(config)).features
     waveform = load_audio(file, front_end.sample_rate)
     values = extract(waveform.samples, front_end).values
-    output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("wb") as stream:
         np.save(stream, values)
     frames, width = values.shape

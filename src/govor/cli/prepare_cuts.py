@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
+from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
 
@@ -31,9 +32,12 @@ def cuts(
     from govor.word_cuts import find_cuts
 
     terminal = Terminal(quiet)
+    check_writable(output)
     bad: list[BadLine] = []
     total = sum(1 for _ in read_manifest(manifest, bad))
     terminal.fail_lines(bad)
+    if not total:
+        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
     num_cut = 0
 
     def counted(found: Iterator[Utterance]) -> Iterator[Utterance]:

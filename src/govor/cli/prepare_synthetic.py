@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from govor.cli.console import ExitCode, Terminal
+from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example
 from govor.errors import ManifestError
 from govor.language import tr
@@ -139,6 +139,7 @@ def features(
     from govor.manifest import read_manifest
 
     terminal = Terminal(quiet)
+    check_writable(output)
     total = sum(1 for _ in read_manifest(manifest, [])) * max(copies, 1)
     with terminal.progress(tr("признаки", "features")) as update:
         production = vary_recordings(
