@@ -275,6 +275,8 @@ BAD_FILES = {
     "huge": (_bad_float(1e30), "above 1e\\+06"),
     "100 Hz": (wav_bytes(pcm(tone(), 16), 100, 1, 16), "100 Hz"),
     "video without sound": (_video_only(), "no audio track .*video"),
+    # Half a download: the index of an mp4 stands at its end.
+    "half an mp4": (encode(tone()[None], "mp4", "aac", RATE)[:2000], "breaks off and its index is missing"),
 }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from govor.audio.loading import load_audio
-from govor.errors import InputNotFoundError, system_error_text, system_reason
+from govor.errors import AudioError, InputNotFoundError, system_error_text, system_reason
 from govor.language import speaking
 
 
@@ -36,6 +39,16 @@ def test_a_missing_recording_has_no_english_in_its_russian_line(tmp_path: Path) 
         load_audio(tmp_path / "запись", 8000)
     line = str(caught.value).removeprefix(str(tmp_path / "запись"))
     assert line == ": не открывается (нет такого файла или папки); проверьте путь и права"
+
+
+def test_a_film_without_sound_is_told_in_russian() -> None:
+    film = io.BytesIO()
+    with av.open(film, mode="w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=10, width=32, height=32, pix_fmt="yuv420p")
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        output.mux([*stream.encode(picture), *stream.encode(None)])
+    with speaking("ru"), pytest.raises(AudioError, match=r"нет звуковой дорожки.*\(есть: видео\)"):
+        load_audio(film.getvalue(), 8000)
 
 
 def test_a_taken_port_is_told_in_russian() -> None:

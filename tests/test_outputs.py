@@ -6,6 +6,7 @@ import json
 import os
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,11 @@ def test_tsv_is_a_table_of_segments_with_their_channels() -> None:
         "end": "1.250",
         "channel": "2",
         "confidence": "0.5000",
-        "text": "нет",
+        "text": "Нет",
     }
     assert len(rows) == 2
+    heard = replace(FULL, finished=None)
+    assert render(heard, "tsv").splitlines()[2] == "1.000\t1.250\t2\t0.5000\tнет"
     assert render(PLAIN, "tsv") == "start\tend\tchannel\tconfidence\ttext\n"
 
 

@@ -155,6 +155,18 @@ def test_a_finished_transcript_has_finished_subtitles() -> None:
     assert [each.text for each in subtitles(heard)] == ["Ещё 25", "Ёлка"]
 
 
+def test_a_capital_does_not_leave_a_preposition_alone() -> None:
+    words = (
+        *(("на", 0, 0.16), ("поехали", 1.06, 1.62), ("дом", 1.92, 2.16), ("машина", 2.46, 2.94)),
+        *(("и", 3.24, 3.34), ("необыкновенно", 3.34, 4.38), ("машина", 4.38, 4.86), ("поехали", 4.86, 5.42)),
+        *(("необыкновенно", 5.52, 6.56), ("и", 6.66, 6.76), ("поехали", 6.86, 7.42), ("и", 7.72, 7.82)),
+    )
+    as_heard = subtitles(transcript(spoken(*words)))
+    assert as_heard[0].text == "на поехали дом машина"
+    finished = subtitles(transcript(spoken(*words), finished=""))
+    assert [each.text.lower() for each in finished] == [each.text for each in as_heard]
+
+
 @given(
     st.lists(st.sampled_from(["двадцать пять", "сто тысяч двадцать один", "еще", "колокольчик"]), min_size=1)
 )

@@ -10,11 +10,16 @@ from pathlib import Path
 from govor.errors import ConfigError, system_reason
 from govor.language import tr
 from govor.subtitles import to_srt, to_vtt
+from govor.text.finishing import finish
 from govor.transcript import Transcript
 
 
 def _json(transcript: Transcript) -> str:
     return "".join(render_pieces(transcript, "json"))
+
+
+def _tsv(transcript: Transcript) -> str:
+    return transcript.to_tsv() if transcript.finished is None else transcript.to_tsv(finish)
 
 
 _WRITERS: dict[str, Callable[[Transcript], str]] = {
@@ -23,7 +28,7 @@ _WRITERS: dict[str, Callable[[Transcript], str]] = {
     "jsonl": lambda transcript: transcript.to_jsonl() + "\n",
     "srt": to_srt,
     "vtt": to_vtt,
-    "tsv": lambda transcript: transcript.to_tsv(),
+    "tsv": _tsv,
 }
 FORMATS = tuple(_WRITERS)
 

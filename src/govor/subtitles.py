@@ -173,7 +173,7 @@ def _cost(words: list[Word], first: int, last: int, mark: str) -> float:
         cost += 1.0 - min(pause, 0.5) / 0.5 * 2.0
         if room < SHORTEST:
             cost += 20
-        if words[last].text in _LEANING:
+        if words[last].text.lower() in _LEANING:
             cost += 1
     else:
         # The pause that ends a group is longer than what a short last word lacks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -189,12 +189,17 @@ class Transcript:
             return "\n".join(f"[{segment.channel}] {segment.text}" for segment in self.segments)
         return self.text
 
-    def to_tsv(self) -> str:
-        """Return a table: start and end in seconds, channel (empty if they were mixed), confidence, text."""
+    def to_tsv(self, finish: Callable[[str], str] = str) -> str:
+        """Return a table: start and end in seconds, channel (empty if they were mixed), confidence, text.
+
+        `finish` makes the texts pleasant to read.
+        """
         rows = ["start\tend\tchannel\tconfidence\ttext"]
         for each in self.segments:
             channel = "" if each.channel is None else str(each.channel)
-            rows.append(f"{each.start:.3f}\t{each.end:.3f}\t{channel}\t{each.confidence:.4f}\t{each.text}")
+            rows.append(
+                f"{each.start:.3f}\t{each.end:.3f}\t{channel}\t{each.confidence:.4f}\t{finish(each.text)}"
+            )
         return "\n".join(rows) + "\n"
 
     def to_json(self) -> dict[str, Any]:

@@ -174,6 +174,21 @@ def _seekable_mp4(file: BinaryIO, stack: ExitStack) -> BinaryIO:
     return copy
 
 
+def _begins_as_mp4(file: BinaryIO) -> bool:
+    """Tell an mp4, m4a or mov that is cut short, as while it is downloaded, from what is no sound."""
+    try:
+        file.seek(0)
+        return file.read(8)[4:] == b"ftyp"
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _kind(track: str) -> str:
+    """Return the name of a kind of tracks for the user."""
+    russian = {"video": "видео", "subtitle": "субтитры", "attachment": "вложение", "data": "данные"}
+    return tr(russian.get(track, track), track)
+
+
 def _open_container(
     file: BinaryIO, source: Source, stack: ExitStack, *, to_end: bool = False
 ) -> InputContainer:
@@ -191,6 +206,13 @@ def _open_container(
             settings["metadata_errors"] = "replace"
         container: InputContainer = stack.enter_context(av.open(file, mode="r", **settings))
     except (av.FFmpegError, OSError, ValueError) as error:
+        if _begins_as_mp4(file):
+            raise AudioError(
+                tr(
+                    f"{name}: mp4 обрывается, и нет его оглавления; скачайте или скопируйте заново",
+                    f"{name}: this mp4 breaks off and its index is missing; download or copy it again",
+                )
+            ) from error
         raise AudioError(
             tr(
                 f"{name}: не звук или испорчено начало; подойдёт wav, mp3, ogg, flac, m4a…",
@@ -199,7 +221,7 @@ def _open_container(
             + _raw_hint(source)
         ) from error
     if not container.streams.audio or container.streams.audio[0].codec_context is None:
-        kinds = ", ".join(stream.type for stream in container.streams) or container.format.name
+        kinds = ", ".join(_kind(stream.type) for stream in container.streams) or container.format.name
         raise AudioError(
             tr(
                 f"{name}: нет звуковой дорожки, которую можно прочесть (есть: {kinds})",
