@@ -1,12 +1,15 @@
 import lzma
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from govor.cli.app import run
 from govor.corpora.phrases import draw_phrase, number_in_words
 from govor.corpora.sentences import choose_sentences, read_yo_words, restore_yo
 from govor.errors import InputNotFoundError, ManifestError
+from govor.manifest import Utterance, write_manifest
 
 
 @pytest.fixture
@@ -121,3 +124,47 @@ def test_drawn_phrases_are_normalised_russian():
     assert len(phrases) > 350
     assert all(set(phrase) <= set("абвгдеёжзийклмнопрстуфхцчшщъыьэюя ") for phrase in phrases)
     assert all(phrase == " ".join(phrase.split()) for phrase in phrases)
+
+
+def test_few_texts_are_not_drowned_in_commands(tmp_path):
+    """A count far above what the texts hold left 16 sentences of a user among 160 commands."""
+    path = tmp_path / "text.txt"
+    ends = ("да", "нет", "вот", "так")
+    lines = [f"тут был {what} и снова {end}" for what in ("барсук", "филин", "сурок", "аист") for end in ends]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    chosen = choose_sentences([path], 2000, short_share=0.0, spoken_share=0.08)
+    assert set(lines) < set(chosen)
+    assert len(chosen) - len(lines) == 2
+
+
+def test_sentences_that_cannot_be_chosen_are_counted_by_their_reason(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(
+        "\n".join(["да", "да нет да", "нет нет да", "нет бегемот", "", "вот вот вот"]), encoding="utf-8"
+    )
+    left_out = Counter()
+    chosen = choose_sentences(
+        [path], 9, short_share=1.0, spoken_share=0.0, vocabulary={"да", "нет"}, left_out=left_out
+    )
+    assert sorted(chosen) == ["да нет да", "нет нет да"]
+    assert left_out == {
+        "not 2–16 words, or over 110 letters": 1,
+        "a word less than 3 times in all texts: looks like a misprint": 1,
+        "a word that the dictionary lacks": 1,
+    }
+
+
+@pytest.mark.parametrize("command", ["synthetic --dev 0", "recombined cuts.jsonl --dictionary d.dict"])
+def test_a_user_is_told_why_none_of_his_sentences_suits(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("t.txt").write_text("потуши свет\nвключи чайник на кухне\n", encoding="utf-8")
+    Path("d.dict").write_text("да D A\n", encoding="utf-8")
+    write_manifest(Path("cuts.jsonl"), [Utterance("1", 1.0, "да", features=Path("a.mfc"))])
+    name, *options = command.split()
+    manifest = [options.pop(0)] if name == "recombined" else []
+    assert run(["prepare", name, *manifest, "t.txt", *options, "--output", "made"]) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "sentences that do not suit: 2 (a word less than 3 times in all texts: looks like a misprint)",
+        "error: t.txt: not a single sentence that suits",
+    ]
+    assert not Path("made").exists()

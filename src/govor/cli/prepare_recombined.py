@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
-from govor.cli.prepare_synthetic import Exclude, Seed, Texts, texts_of
+from govor.cli.prepare_synthetic import Exclude, Seed, Texts, check_choice, texts_of
 from govor.errors import ManifestError
 from govor.language import tr
 from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
@@ -76,6 +77,8 @@ def recombined(
     bad: list[BadLine] = []
     utterances = list(read_manifest(manifest, bad))
     terminal.fail_lines(bad)
+    if not utterances:
+        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
     pronunciations = read_pronunciations(read_lines(dictionary))
     if not pronunciations:
         raise ManifestError(
@@ -99,9 +102,12 @@ def recombined(
         yo_words = {**known_yo_words(), **yo_words}
     # A voice does not have all pairs of phones, so there must be more sentences than are wanted.
     candidates = max(2 * count, FEWEST_CANDIDATES)
+    left_out: Counter[str] = Counter()
+    vocabulary = None if any_words else pronunciations
     sentences = choose_sentences(
-        texts, candidates, seed, forbidden, yo_words, vocabulary=None if any_words else pronunciations
+        texts, candidates, seed, forbidden, yo_words, vocabulary=vocabulary, left_out=left_out
     )
+    check_choice(texts, sentences, left_out, terminal)
     if any_words:
         words = sorted({word for sentence in sentences for word in sentence.split()})
         with terminal.progress(tr("произношение слов", "pronouncing the words")) as update:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,10 @@ Seed = Annotated[int, typer.Option(help=tr("Зерно случайности.",
 Texts = Annotated[
     list[Path],
     typer.Argument(
-        help=tr("Тексты, строка — предложение; .txt или .xz.", "Texts, a sentence a line; .txt or .xz.")
+        help=tr(
+            "Тексты, строка — предложение; .txt или .xz. Слово реже трёх раз считается опечаткой.",
+            "Texts, a sentence a line; .txt or .xz. A word less than three times is taken for a misprint.",
+        )
     ),
 ]
 Exclude = Annotated[
@@ -48,6 +52,21 @@ def texts_of(manifests: list[Path] | None) -> set[str]:
     from govor.manifest import read_manifest
 
     return {utterance.text for path in manifests or [] for utterance in read_manifest(path)}
+
+
+def check_choice(texts: list[Path], sentences: list[str], left_out: Counter[str], terminal: Terminal) -> None:
+    """Tell why sentences of the texts cannot be chosen; whoever wrote them himself will wonder.
+
+    Raises ManifestError if none is left.
+    """
+    if reasons := [f"{count} ({reason})" for reason, count in left_out.most_common() if count]:
+        listed = "; ".join(reasons)
+        terminal.say(tr(f"не подошли предложения: {listed}", f"sentences that do not suit: {listed}"))
+    if not sentences:
+        names = ", ".join(map(str, texts))
+        raise ManifestError(
+            tr(f"{names}: ни одного годного предложения", f"{names}: not a single sentence that suits")
+        )
 
 
 def synthetic(
@@ -84,7 +103,9 @@ def synthetic(
     if dictionary:
         yo_words = read_yo_words(line.split()[0] for line in read_lines(dictionary) if line.split())
     terminal.say(tr("выбор предложений…", "choosing sentences…"))
-    sentences = choose_sentences(texts, count, seed, forbidden, yo_words)
+    left_out: Counter[str] = Counter()
+    sentences = choose_sentences(texts, count, seed, forbidden, yo_words, left_out=left_out)
+    check_choice(texts, sentences, left_out, terminal)
     if len(sentences) < count:
         terminal.warn(
             tr(

@@ -34,36 +34,38 @@ def choose_sentences(
     short_share: float = 0.25,
     spoken_share: float = 0.08,
     vocabulary: Collection[str] | None = None,
+    left_out: Counter[str] | None = None,
 ) -> list[str]:
     """Choose up to `count` different normalised sentences of 2-16 words, those with rare words rather.
 
     `files` hold a sentence a line, UTF-8, plain or ``.xz``. About `short_share` of the result are phrases of
-    2-4 words; `spoken_share` are numbers and commands made here. A sentence in `exclude` never appears, be it
-    written with ё or with е. `yo_words` is what `read_yo_words` returned. With a `vocabulary`
-    all words are of it.
+    2-4 words; `spoken_share`, below 1, are numbers and commands made here. A sentence in `exclude` never
+    appears, be it written with ё or with е. `yo_words` is what `read_yo_words` returned. With a `vocabulary`
+    all words are of it. In `left_out` the sentences are counted that cannot be chosen, by the reason.
     Raises InputNotFoundError or ManifestError if a file cannot be read.
     """
     rng = np.random.default_rng(seed)
     forbidden = {_plain(normalize(sentence)) for sentence in exclude}
     candidates: dict[str, str] = {}
     frequency: Counter[str] = Counter()
+    reasons = Counter[str]() if left_out is None else left_out
     for path in files:
         for line in read_lines(path):
             text = normalize(line)
             words = text.split()
             frequency.update(words)
-            if (
-                MIN_WORDS <= len(words) <= MAX_WORDS
-                and len(text) <= MAX_LETTERS
-                and _plain(text) not in forbidden
-            ):
+            if not (MIN_WORDS <= len(words) <= MAX_WORDS and len(text) <= MAX_LETTERS):
+                reasons[_wrong_length()] += bool(words)
+            elif _plain(text) not in forbidden:
                 candidates.setdefault(_plain(text), text)
-    usable = [
-        text
-        for text in candidates.values()
-        if all(_is_sayable(word, frequency) for word in text.split())
-        and (vocabulary is None or _is_made_of(vocabulary, restore_yo(text, yo_words or {})))
-    ]
+    usable = []
+    for text in candidates.values():
+        if not all(_is_sayable(word, frequency) for word in text.split()):
+            reasons[_rare_word()] += 1
+        elif vocabulary is not None and not _is_made_of(vocabulary, restore_yo(text, yo_words or {})):
+            reasons[tr("слова нет в словаре", "a word that the dictionary lacks")] += 1
+        else:
+            usable.append(text)
     spoken = round(count * spoken_share)
     short = round(count * short_share)
     is_short = np.array([text.count(" ") < SHORT_WORDS for text in usable], dtype=bool)
@@ -72,6 +74,9 @@ def choose_sentences(
     order = np.argsort(np.log(rng.random(len(usable))) / np.maximum(weights, 1e-9))[::-1]
     chosen = [usable[i] for i in order[is_short[order]][:short]]
     chosen += [usable[i] for i in order[~is_short[order]][: count - len(chosen) - spoken]]
+    if len(chosen) < count - spoken:
+        # Few texts, and still the share that was asked for: who gives a hundred sentences wants these.
+        spoken = math.ceil(len(chosen) * spoken_share / (1 - spoken_share))
     if yo_words:
         chosen = [restore_yo(text, yo_words) for text in chosen]
     known = {_plain(text) for text in chosen} | forbidden
@@ -117,6 +122,20 @@ def read_yo_words(lines: Iterable[str]) -> dict[str, str]:
 def restore_yo(text: str, yo_words: Mapping[str, str]) -> str:
     """Write ё where it is certain; a voice says ``еще`` as ``ещё``, and the label must be what is heard."""
     return " ".join(yo_words.get(word, word) for word in text.split())
+
+
+def _wrong_length() -> str:
+    return tr(
+        f"не {MIN_WORDS}–{MAX_WORDS} слов или больше {MAX_LETTERS} букв",
+        f"not {MIN_WORDS}–{MAX_WORDS} words, or over {MAX_LETTERS} letters",
+    )
+
+
+def _rare_word() -> str:
+    return tr(
+        f"слово реже {MIN_WORD_COUNT} раз во всех текстах: похоже на опечатку",
+        f"a word less than {MIN_WORD_COUNT} times in all texts: looks like a misprint",
+    )
 
 
 def _plain(text: str) -> str:
