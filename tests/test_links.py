@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -46,6 +47,19 @@ def test_every_relative_link_of_the_page_leads_to_a_file_and_its_heading(page: P
         assert target.is_relative_to(ROOT), link
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_that_the_page_names_is_there(page: Path) -> None:
+    code = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S))
+    for name in code:
+        if re.fullmatch(r"govor(\.\w+)+", name):
+            pkgutil.resolve_name(name)
+        elif re.fullmatch(r"[\w/]+\.py", name):
+            assert (
+                any(found for folder in (*FOLDERS, "tests") for found in (ROOT / folder).rglob(name))
+                or (ROOT / name).exists()
+            ), name
 
 
 def test_pages_that_are_made_are_what_their_makers_make() -> None:
