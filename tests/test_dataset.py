@@ -17,6 +17,7 @@ from govor.model import AcousticNetwork, num_output_frames
 from govor.training.ctc import ctc_losses
 from govor.training.denominator import denominator_of
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make, speak
+from tiny_recordings import tone
 
 
 def with_training(**changes: object) -> Config:
@@ -61,6 +62,8 @@ def test_each_unusable_utterance_is_left_out_with_its_reason(tmp_path: Path) -> 
     np.save(tmp_path / "wide.npy", np.ones((50, 14), np.float32))
     (tmp_path / "cut.mfc").write_bytes(b"\x00\x01")
     (tmp_path / "noise.wav").write_bytes(b"no sound")
+    whole = Path(tone(tmp_path / "half.wav", 4.0)).read_bytes()
+    (tmp_path / "half.wav").write_bytes(whole[: len(whole) // 2])
     bad = {
         "missing": Utterance("missing", 1.0, "да", features=tmp_path / "none.mfc"),
         "cut": Utterance("cut", 1.0, "да", features=tmp_path / "cut.mfc"),
@@ -68,6 +71,7 @@ def test_each_unusable_utterance_is_left_out_with_its_reason(tmp_path: Path) -> 
         "text": replace(good[0], id="text", text=""),
         "latin": replace(good[0], id="latin", text="да ok"),
         "audio": Utterance("audio", 1.0, "да", audio_filepath=tmp_path / "noise.wav"),
+        "half": Utterance("half", 4.0, "да", audio_filepath=tmp_path / "half.wav"),
     }
     made = dataset([*bad.values(), *good])
     assert [utterance.id for utterance in made.utterances] == [utterance.id for utterance in good]
@@ -80,6 +84,7 @@ def test_each_unusable_utterance_is_left_out_with_its_reason(tmp_path: Path) -> 
         "text": "no text",
         "latin": "symbols outside the alphabet: k o",
         "audio": "not audio",
+        "half": "truncated",
     }.items():
         assert said in reasons[name]
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from govor import load_model
 from govor.audio.loading import load_audio
+from govor.cli.app import run as govor
 from govor.dataset.splicing import quietest
 from govor.features import extract
+from govor.manifest import read_manifest
 from govor.self_training import DOUBTFUL, LONGEST, pieces, sure_runs, trust
 from govor.transcript import Word
 
@@ -84,3 +86,29 @@ def test_what_is_kept_of_a_recording_are_its_words_in_order() -> None:
         first = round(run.start / config.frame_shift)
         np.testing.assert_array_equal(run.values, values[first : first + len(run.values)])
     assert list(trust(recognizer, values, min_confidence=1.01)) == []
+
+
+def test_the_command_hears_what_is_left_of_a_damaged_recording_and_tells_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (EXAMPLES / "male.wav").read_bytes()
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert (
+        govor(
+            [
+                "prepare",
+                "untranscribed",
+                str(cut),
+                "--output",
+                str(tmp_path / "out"),
+                "--min-confidence",
+                "0.3",
+            ]
+        )
+        == 1
+    )
+    first, _ = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"error: {cut}: truncated: ")
+    (heard,) = list(read_manifest(tmp_path / "out" / "manifest.jsonl"))
+    assert heard.text.split()[:2] == ["завтра", "утром"]

@@ -151,12 +151,14 @@ def test_recordings_are_varied_and_unusable_ones_named(tmp_path):
     _write_wave(tmp_path / "good.wav", bursts)
     _write_wave(tmp_path / "silent.wav", np.zeros(16000))
     (tmp_path / "broken.wav").write_bytes(b"not audio")
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "good.wav").read_bytes()[:40000])
     source = tmp_path / "source.jsonl"
     texts = {
         "good": "Да, мама!",
         "silent": "да",
         "long": "длинно " * 40,
         "broken": "да",
+        "cut": "да",
         "absent": "да",
         "digits": "в 5",
     }
@@ -170,8 +172,9 @@ def test_recordings_are_varied_and_unusable_ones_named(tmp_path):
         ("good-v2", "да мама", "anna"),
     ]
     reasons = [skipped.reason for skipped in varied.skipped]
-    assert len(reasons) == 7  # silent and long in two copies; the others are not even varied
+    assert len(reasons) == 8  # silent and long in two copies; the others are not even varied
     assert sum("279" in reason for reason in reasons) == 2
+    assert sum("truncated" in reason for reason in reasons) == 1
     plain = vary_recordings(source, tmp_path / "plain.jsonl", copies=0)
     assert [u.id for u in read_manifest(plain.manifest)] == ["good"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -262,9 +263,10 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, ready: Iterable[str] = PRESETS) -> Config:
     """Read a TOML configuration. ``preset = "name"`` inside a table starts from that preset.
 
+    `ready` are the names that could have been given instead of a file, which a message lists.
     Raises InputNotFoundError if the file is missing, ConfigError on bad TOML, unknown keys or presets and
     values out of range; the message names the key.
     """
@@ -275,10 +277,11 @@ def load_config(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
+        names = ", ".join(ready)
         raise InputNotFoundError(
             tr(
-                f"нет конфигурации {path}: {system_reason(error)}",
-                f"no configuration {path}: {system_reason(error)}",
+                f"нет конфигурации {path}: {system_reason(error)}; готовые: {names}",
+                f"no configuration {path}: {system_reason(error)}; there are {names}",
             )
         ) from error
     except UnicodeDecodeError as error:

@@ -40,7 +40,7 @@ def features(
             tr(f"{output}: имя должно кончаться на .npy", f"{output}: the name must end in .npy")
         )
     check_writable(output)
-    front_end = FEATURE_PRESETS[config] if config in FEATURE_PRESETS else load_config(Path(config)).features
+    front_end = FEATURE_PRESETS.get(config) or load_config(Path(config), FEATURE_PRESETS).features
     waveform = load_audio(file, front_end.sample_rate)
     values = extract(waveform.samples, front_end).values
     with output.open("wb") as stream:

@@ -84,6 +84,9 @@ def shards(
             f"left out {len(written.skipped)}",
         )
     )
+    if not written.shards:
+        names = ", ".join(map(str, manifests))
+        terminal.fail(tr(f"{names}: нет годных строк", f"{names}: no usable lines"))
     return ExitCode.SOME_FAILED if written.skipped or not written.shards else ExitCode.FINE
 
 

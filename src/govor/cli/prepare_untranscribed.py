@@ -10,7 +10,7 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Model, Quiet, example
-from govor.errors import GovorError, InputNotFoundError
+from govor.errors import GovorError, InputNotFoundError, system_error_text
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def untranscribed(
         for number, path in enumerate(found):
             update(number, len(found))
             try:
-                values = _features(path, recognizer)
+                values, damage = _features(path, recognizer)
+                for line in damage:
+                    num_failed += 1
+                    terminal.fail_at(str(path), line)
                 heard += len(values) * shift
                 name = f"{number:05d}-{path.stem}"
                 for utterance in _keep(path, name, values, recognizer, min_confidence, folder):
@@ -84,7 +87,9 @@ def untranscribed(
             # A broken recording must not cost the others.
             except (GovorError, OSError) as error:
                 num_failed += 1
-                terminal.fail_at(str(path), str(error))
+                terminal.fail_at(
+                    str(path), system_error_text(error) if isinstance(error, OSError) else str(error)
+                )
         update(len(found), len(found))
     write_manifest(output / "manifest.jsonl", utterances)
     terminal.say(
@@ -114,15 +119,17 @@ def _find(arguments: list[str]) -> tuple[list[Path], list[str]]:
     return list(dict.fromkeys(found)), errors
 
 
-def _features(path: Path, recognizer: Recognizer) -> NDArray[np.float32]:
+def _features(path: Path, recognizer: Recognizer) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the features of a recording, and a line for each damage to it: what is left can be heard."""
     from govor.audio.loading import load_audio
     from govor.evaluation import load_checked_features
     from govor.features import extract
 
     config = recognizer.model.config.features
     if path.suffix in FEATURE_SUFFIXES:
-        return load_checked_features(path, recognizer)
-    return extract(load_audio(path, config.sample_rate).samples, config).values
+        return load_checked_features(path, recognizer), ()
+    waveform = load_audio(path, config.sample_rate)
+    return extract(waveform.samples, config).values, waveform.warnings
 
 
 def _keep(

@@ -87,16 +87,20 @@ def vary_recordings(
             )
             continue
         try:
-            waveform = load_audio(utterance.audio_filepath, RECORDING_RATE).samples
+            waveform = load_audio(utterance.audio_filepath, RECORDING_RATE)
         except (AudioError, InputNotFoundError) as error:
             maker.skip(utterance.id, str(error))
+            continue
+        if waveform.warnings:
+            # The text says more than can be heard.
+            maker.skip(utterance.id, "; ".join(waveform.warnings))
             continue
         # Recordings of one name in different folders must not overwrite each other's features.
         name = stem = utterance.audio_filepath.stem
         while name in used:
             name = f"{stem}-{len(used) + 1}"
         used.add(name)
-        speech = Speech(name, normalize(utterance.text), utterance.speaker, waveform, RECORDING_RATE)
+        speech = Speech(name, normalize(utterance.text), utterance.speaker, waveform.samples, RECORDING_RATE)
         maker.hear(speech)
         for copy in range(copies):
             maker.make(speech, f"{name}-v{copy + 1}", varied=True)
