@@ -118,3 +118,17 @@ def test_a_name_that_is_no_utf8_costs_no_alignment(call: list[str], tmp_path: Pa
     call[1] = str(Path(call[1]).rename(tmp_path / "\udce3.wav"))
     assert run([*call, "--output", str(tmp_path / "a.json")]) == 0
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["audio_filepath"] == call[1]
+
+
+def test_a_recording_that_breaks_off_is_aligned_and_told_of(
+    call: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = Path(call[1])
+    recording.write_bytes(recording.read_bytes()[:-1000])
+    assert run(call) == 1
+    captured = capsys.readouterr()
+    row = json.loads(captured.out)
+    assert len(row["words"]) == 2
+    (line,) = row["warnings"]
+    assert line.startswith("truncated: ")
+    assert captured.err == f"error: {recording}: {line}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,18 @@ class AlignedText:
     score: float
     """Mean log-probability of the letters at their peaks: near 0 if the text fits, below -3 if hardly."""
     audio_filepath: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the file, such as that it breaks off; a line each."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; times to the millisecond."""
-        return {
+        row = {
             "audio_filepath": self.audio_filepath,
             "duration": round(self.duration, 4),
             "score": round(self.score, 4),
             "words": [word.to_json() for word in self.words],
         }
+        return row | ({"warnings": list(self.warnings)} if self.warnings else {})
 
     def to_srt(self) -> str:
         """Return SubRip subtitles, a word each."""
@@ -140,12 +144,13 @@ def align_recording(
     text: str,
     offsets: Offsets | None = None,
     sample_rate: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> AlignedText:
     """Find when each word of `text` is said in a path, bytes, a stream, or an array of `sample_rate` Hz.
 
-    The most likely CTC path through the whole text (Viterbi). `offsets` None takes the model's. Raises
-    ManifestError if the text cannot be said or does not fit into the recording, ConfigError if both together
-    are too long, and what `Recognizer.transcribe` raises.
+    The most likely CTC path through the whole text (Viterbi). `offsets` None takes the model's; `on_progress`
+    is told the seconds that were heard. Raises ManifestError if the text cannot be said or does not fit into
+    the recording, ConfigError if both together are too long, and what `Recognizer.transcribe` raises.
     """
     model = recognizer.model
     path = str(source) if isinstance(source, (str, Path)) else None
@@ -153,10 +158,11 @@ def align_recording(
     labels = model.alphabet.encode(spoken_text(text, model.alphabet.letters))
     features, stride = model.config.features, model.config.network.stride
     rate = features.sample_rate
+    warnings: list[str] = []
     if isinstance(source, np.ndarray):
         blocks = iter([from_array(source, sample_rate or rate, rate).samples])
     else:
-        blocks = read_blocks(source, rate)
+        blocks = read_blocks(source, rate, warnings=warnings)
     all_log_probs, all_times, num_samples = [], [], 0
     for first, samples in cut_windows(blocks, rate):
         part = extract(samples, features)
@@ -167,6 +173,8 @@ def align_recording(
         all_log_probs.append(log_probs)
         all_times.append(times)
         num_samples = first + len(samples)
+        if on_progress is not None:
+            on_progress(num_samples / rate)
     log_probs = (
         np.concatenate(all_log_probs) if all_log_probs else np.zeros((0, len(model.alphabet)), np.float32)
     )
@@ -189,7 +197,7 @@ def align_recording(
     except ValueError as error:
         raise ManifestError(
             tr(
-                f"{place}текст ({len(labels)} букв) не помещается в запись ({num_samples / rate:.1f} с): "
+                f"{place}текст (букв: {len(labels)}) не помещается в запись ({num_samples / rate:.1f} с): "
                 "дайте текст одной этой записи",
                 f"{place}the text ({len(labels)} letters) does not fit into {num_samples / rate:.1f} s of "
                 "audio: give the text of this recording alone",
@@ -203,4 +211,4 @@ def align_recording(
         Word(word.text, start, end, word.confidence)
         for word, (start, end) in zip(decoded, spans, strict=True)
     )
-    return AlignedText(words, duration, float(found.peaks.mean()), path)
+    return AlignedText(words, duration, float(found.peaks.mean()), path, tuple(warnings))

@@ -50,6 +50,7 @@ def align(
 ) -> int:
     """Find when each word is said."""
     from govor.alignment import align_recording, spoken_text
+    from govor.audio.loading import probe_duration
     from govor.recognizer import load_model
 
     terminal = Terminal(quiet)
@@ -61,7 +62,12 @@ def align(
         wanted = spoken_text(wanted, recognizer.model.alphabet.letters)
     except ManifestError as error:
         raise ManifestError(f"{text}: {error}" if _is_file(text) else str(error)) from error
-    aligned = align_recording(recognizer, file, wanted)
+    total = probe_duration(file)
+    with terminal.progress(tr("слушаю", "listening"), unit="s") as update:
+        aligned = align_recording(recognizer, file, wanted, on_progress=lambda done: update(done, total))
+    for damage in aligned.warnings:
+        terminal.fail(f"{file}: {damage}")
+    status = ExitCode.SOME_FAILED if aligned.warnings else ExitCode.FINE
     if aligned.score < DOUBTFUL_SCORE:
         terminal.warn(
             tr(
@@ -72,11 +78,11 @@ def align(
     document = aligned.render(format.value)
     if output is None:
         terminal.results.print(document, markup=False, end="")
-        return ExitCode.FINE
+        return status
     # A name that is no UTF-8 must not cost the result; JSON has `\udce3` for such bytes, too.
     output.write_text(document, encoding="utf-8", errors="backslashreplace")
     terminal.say(tr(f"слов {len(aligned.words)}: {output}", f"{len(aligned.words)} words: {output}"))
-    return ExitCode.FINE
+    return status
 
 
 def _is_file(text: str) -> bool:
