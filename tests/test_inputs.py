@@ -55,6 +55,16 @@ def test_what_stands_for_nothing_is_a_line_and_a_missing_file_is_left_to_whoever
     assert found.recordings[1].stem == Path("stdin")
 
 
+def test_an_address_is_told_how_to_become_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVOR_LANG", "en")
+    found = find_recordings(["https://example.org/talk.mp3?part=[1]", "a.wav"])
+    assert [each.source for each in found.recordings] == ["a.wav"]
+    assert found.errors == (
+        "https://example.org/talk.mp3?part=[1]: an address, not a file; "
+        "download it first: curl -LO 'https://example.org/talk.mp3?part=[1]'",
+    )
+
+
 def test_outputs_of_the_same_name_keep_their_suffix(folder: Path) -> None:
     (folder / "b.mp3").write_bytes(b"")
     found = find_recordings([str(folder)])

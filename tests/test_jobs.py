@@ -129,3 +129,10 @@ def test_finished_channels_keep_their_lines(hooter: Recognizer) -> None:
     result = run_job(job, hooter, data=stereo.astype("<f4").tobytes())
     assert result.transcript is not None
     assert result.transcript.to_txt() == "[1] А"
+
+
+def test_a_recording_that_is_not_there_is_named_once(hooter: Recognizer, tmp_path: Path) -> None:
+    result = attempt(Job(f"{tmp_path}/absent/"), hooter)
+    assert result.error is not None
+    assert result.error.count("absent") == 1
+    assert result.error.startswith(f"{tmp_path}/absent: cannot be opened")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ def find_recordings(arguments: Iterable[str], *, raw: bool = False, unique: bool
     found: list[tuple[str, Path]] = []
     errors: list[str] = []
     for argument in arguments:
+        if re.match(r"https?://", argument, re.IGNORECASE):
+            errors.append(
+                tr(
+                    f"{argument}: адрес, а нужен файл; сначала скачайте: curl -LO '{argument}'",
+                    f"{argument}: an address, not a file; download it first: curl -LO '{argument}'",
+                )
+            )
+            continue
         try:
             some = _expand(argument, RAW_SUFFIXES if raw else SUFFIXES)
         except OSError as error:

@@ -137,7 +137,9 @@ def failure_line(job: Job, failure: Exception) -> str:
 
 def _line(job: Job, text: str) -> str:
     line = " ".join(text.split())
-    return line if _name(job) in line else f"{_name(job)}: {line}"
+    # As it was opened it may be written otherwise: without the slash at the end of a folder that is not there.
+    is_named = _name(job) in line or line.startswith(f"{Path(job.source)}: ")
+    return line if is_named else f"{_name(job)}: {line}"
 
 
 def _name(job: Job) -> str:
