@@ -137,7 +137,7 @@ def failure_line(job: Job, failure: Exception) -> str:
 
 def _line(job: Job, text: str) -> str:
     line = " ".join(text.split())
-    # As it was opened it may be written otherwise: without the slash at the end of a folder that is not there.
+    # As it was opened it may be written otherwise, such as without the slash at the end of a folder.
     is_named = _name(job) in line or line.startswith(f"{Path(job.source)}: ")
     return line if is_named else f"{_name(job)}: {line}"
 
