@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from govor import load_model
+from govor.streaming import Final
+
 ROOT = Path(__file__).resolve().parents[1]
 MALE = ROOT / "examples" / "male.wav"
 FEMALE = ROOT / "examples" / "female.wav"
@@ -120,3 +123,11 @@ def pcm(path: Path) -> tuple[bytes, int]:
     with wave.open(str(path), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         return file.readframes(file.getnframes()), file.getframerate()
+
+
+def said_by_the_library() -> list[str]:
+    """What a stream of the library makes of the male recording and two seconds of silence after it."""
+    sound, rate = pcm(MALE)
+    stream = load_model().stream(sample_rate=rate)
+    events = stream.feed(sound + bytes(2 * 2 * rate)) + stream.finish()
+    return [event.segment.text for event in events if isinstance(event, Final)]
