@@ -48,7 +48,7 @@ REFERENCE = (
     ),
     ("Что распознано", "What was recognised", "transcript outputs.render outputs.write_whole"),
     ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final audio.microphone"),
-    ("Списки фраз", "Phrase lists", "phrases.phrase_list.parse_phrases phrases.decoder.PhraseDecoder"),
+    ("Списки фраз", "Phrase lists", "phrases.patterns.parse_phrases phrases.decoder.PhraseDecoder"),
     ("Выравнивание", "Alignment", "alignment.align_recording alignment.AlignedText"),
     (
         "Звук и признаки",

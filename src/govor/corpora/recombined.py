@@ -20,7 +20,7 @@ from govor.manifest import Utterance
 from govor.recombination.phone_alignment import ROUNDS, PhoneAligner, Pronounced
 from govor.recombination.phone_mapping import PhoneMapping
 from govor.recombination.pronunciation import Phones
-from govor.recombination.sentences import Inventory, Recorded, describe_voices, spell
+from govor.recombination.unit_selection import Inventory, Recorded, describe_voices, spell
 
 TRAINING_RECORDINGS = 1700
 """So many recordings teach the aligner what phones sound like."""
