@@ -21,7 +21,7 @@ BLOCK_SECONDS = 0.032
 _WAKE_SECONDS = 6.0
 _LOST_SECONDS = 3.0
 _STEP_SECONDS = 0.5
-# A consumer that falls behind this far loses the oldest sound instead of all memory.
+# What comes while a consumer is this far behind is lost, instead of all memory.
 _QUEUE_SECONDS = 60.0
 
 
