@@ -111,8 +111,8 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
 
 
 def commands(recognizer: Recognizer) -> list[Found]:
-    from govor.corpora.speech import speak_espeak, speak_festival
     from govor.corpora.variation import draw_variation, vary
+    from govor.corpora.voices import speak_espeak, speak_festival
 
     config = recognizer.model.config.features
     table = model_thresholds(recognizer.model.decoding)

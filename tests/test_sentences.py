@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from govor.corpora.phrases import draw_phrase
+from govor.corpora.device_phrases import draw_phrase
 from govor.corpora.sentences import choose_sentences, read_yo_words
 from govor.errors import InputNotFoundError, ManifestError
 from govor.text.finishing import restore_yo

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.config import FeatureConfig
-from govor.corpora.speech import pronounce_espeak
 from govor.corpora.synthetic import is_alignable, save_features
 from govor.corpora.utterances import load_utterance
+from govor.corpora.voices import pronounce_espeak
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.manifest import Utterance

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.corpora.phrases import draw_phrase
+from govor.corpora.device_phrases import draw_phrase
 from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
 from govor.text.alphabet import normalize
