@@ -47,7 +47,11 @@ REFERENCE = (
         "recognizer.load_model recognizer.Recognizer decoding.beam.BeamDecoder decoding.beam.BeamSettings",
     ),
     ("Что распознано", "What was recognised", "transcript outputs.render outputs.write_whole"),
-    ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final audio.microphone"),
+    (
+        "Живой текст",
+        "Live text",
+        "streaming.Stream streaming.Partial streaming.Final audio.microphone audio.level",
+    ),
     ("Списки фраз", "Phrase lists", "phrases.patterns.parse_phrases phrases.decoder.PhraseDecoder"),
     ("Выравнивание", "Alignment", "alignment.align_recording alignment.AlignedText"),
     (
