@@ -16,8 +16,8 @@ import pytest
 
 from govor.audio.loading import Samples, load_audio
 from govor.manifest import read_manifest
+from kept_recordings import check_whole
 from running_record import SOURCE, SPEAK, Session, end_all
-from test_recordings import check_whole
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
