@@ -47,8 +47,12 @@ REFERENCE = (
         "recognizer.load_model recognizer.Recognizer decoding.beam.BeamDecoder decoding.beam.BeamSettings",
     ),
     ("Что распознано", "What was recognised", "transcript outputs.render outputs.write_whole"),
-    ("Живой текст", "Live text", "streaming.Stream streaming.Partial streaming.Final audio.microphone"),
-    ("Списки фраз", "Phrase lists", "phrases.phrase_list.parse_phrases phrases.decoder.PhraseDecoder"),
+    (
+        "Живой текст",
+        "Live text",
+        "streaming.Stream streaming.Partial streaming.Final audio.microphone audio.level",
+    ),
+    ("Списки фраз", "Phrase lists", "phrases.patterns.parse_phrases phrases.decoder.PhraseDecoder"),
     ("Выравнивание", "Alignment", "alignment.align_recording alignment.AlignedText"),
     (
         "Звук и признаки",
