@@ -29,7 +29,7 @@ from govor.corpora.utterances import load_utterance
 from govor.features import extract, load_features
 from govor.manifest import read_manifest
 from govor.phrases.decoder import EXTRA_LETTERS, PhraseDecoder
-from govor.phrases.phrase_list import parse_phrases, read_phrases
+from govor.phrases.patterns import parse_phrases, read_phrases
 from govor.phrases.thresholds import Thresholds, model_thresholds
 from govor.recognizer import Recognizer, load_model
 from govor.text.alphabet import normalize
@@ -111,8 +111,8 @@ def people(recognizer: Recognizer, manifest: Path, size: int = 50) -> Found:
 
 
 def commands(recognizer: Recognizer) -> list[Found]:
-    from govor.corpora.speech import speak_espeak, speak_festival
     from govor.corpora.variation import draw_variation, vary
+    from govor.corpora.voices import speak_espeak, speak_festival
 
     config = recognizer.model.config.features
     table = model_thresholds(recognizer.model.decoding)

@@ -31,7 +31,7 @@ from govor.audio.loading import load_audio
 from govor.decoding.beam import shipped_language_model
 from govor.features import extract
 from govor.phrases.decoder import PhraseDecoder
-from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.patterns import parse_phrases
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "benchmarks" / "speed.json"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.corpora.speech import speak_festival
 from govor.corpora.variation import Samples, change_voice
+from govor.corpora.voices import speak_festival
 from govor.manifest import Utterance, write_manifest
 
 SAMPLE_RATE = 16000

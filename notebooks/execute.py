@@ -28,8 +28,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from apache_index import ApacheIndex
-from govor.corpora.speech import speak_festival
 from govor.corpora.splits import SplitRule
+from govor.corpora.voices import speak_festival
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 from voxforge_fixture import submission, tgz
 

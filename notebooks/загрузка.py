@@ -28,7 +28,7 @@ from pathlib import Path
 
 from IPython.display import HTML, Audio, display
 
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.manifest import read_manifest
 from govor.plots import plot_waveform
 

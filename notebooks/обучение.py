@@ -26,7 +26,7 @@ from pathlib import Path
 from IPython.display import Audio, display
 
 from govor import load_model
-from govor.audio import load_audio
+from govor.audio.loading import load_audio
 from govor.manifest import read_manifest
 from govor.plots import plot_training
 

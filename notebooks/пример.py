@@ -25,11 +25,11 @@
 # что было до него и что будет после. Загрузим её:
 
 # %%
-from govor.dictaphone import record_seconds
 from IPython.display import Audio, display
 
 from govor import GovorError, load_model
-from govor.audio import load_audio
+from govor.audio.dictaphone import record_seconds
+from govor.audio.loading import load_audio
 from govor.features import extract
 from govor.plots import plot_features, plot_letters, plot_waveform
 

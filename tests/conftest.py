@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-# Its assertions are to show their values as those of the tests do.
-pytest.register_assert_rewrite("beam_truth")
+# Their assertions are to show their values as those of the tests do.
+pytest.register_assert_rewrite("beam_truth", "kept_recordings")
 
 # Must be set before any numeric library loads; more threads only make tiny tests slower.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -11,6 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from govor.manifest import Utterance, read_manifest
+
 TEXTS = (
     "покажи погоду на завтра",
     "включи свет на кухне",
@@ -155,3 +157,20 @@ def _write_tsv(path: Path, heading: list[str], rows: list[list[str]]) -> None:
 
 def _write_jsonl(path: Path, rows: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def manifest(folder: Path, name: str = "manifest") -> list[Utterance]:
+    return list(read_manifest(folder / f"{name}.jsonl"))
+
+
+def dropped(folder: Path) -> dict[str, str]:
+    rows = [json.loads(line) for line in (folder / "dropped.jsonl").read_text("utf-8").splitlines()]
+    return {row["id"]: row["reason"] for row in rows}
+
+
+def write_stereo(path: Path, left: np.ndarray, right: np.ndarray) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.stack([left, right], axis=1).astype("<i2").tobytes())

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from documentation import MAKES_A_FILE, READS_ONLY, changed
 from documentation_world import Said
-from test_record_cli import Session
+from running_record import Session
 from virtual_microphone import VirtualMicrophone
 
 ROOT = Path(__file__).resolve().parents[1]

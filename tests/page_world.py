@@ -18,6 +18,8 @@ from typing import Any
 import jiwer
 import numpy as np
 
+from govor.corpora.prompts_ru import PROMPTS
+from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.text.alphabet import normalize
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,3 +135,17 @@ def asks_before_closing(page: Any) -> bool:
 
 def character_errors(text: str) -> float:
     return float(jiwer.cer(normalize(SPOKEN), normalize(text)))
+
+
+def speak_phrases(voice: Path, count: int) -> None:
+    with RecordingFolder(voice, Speaker("robot")) as folder:
+        for phrase in PROMPTS[:count]:
+            sound = subprocess.run(
+                ["espeak-ng", "-v", "ru+f3", "-p", "90", "-s", "230", "--stdout", phrase],
+                capture_output=True,
+                check=True,
+            ).stdout
+            # espeak-ng writes 22050 Hz behind a header of 44 bytes.
+            samples = np.frombuffer(sound[44:], "<i2").astype(np.float32) / 32768
+            times = np.arange(0, len(samples), 22050 / 16000)
+            folder.keep(phrase, np.interp(times, np.arange(len(samples)), samples).astype(np.float32))

@@ -18,8 +18,8 @@ from govor.config import Config
 from govor.dataset.sharded import ShardDataset, ShardSource
 from govor.dataset.shards import find_shards
 from govor.ranks import Ranks, join
-from test_training import Listener
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make
+from tiny_training import Listener
 
 TEXTS = ("да", "нет", "мама дома", "анна", "дом", "тема", "дама", "но") * 3
 

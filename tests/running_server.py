@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+
+from govor import load_model
+from govor.streaming import Final
 
 ROOT = Path(__file__).resolve().parents[1]
 MALE = ROOT / "examples" / "male.wav"
@@ -120,3 +125,34 @@ def pcm(path: Path) -> tuple[bytes, int]:
     with wave.open(str(path), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         return file.readframes(file.getnframes()), file.getframerate()
+
+
+def said_by_the_library() -> list[str]:
+    """What a stream of the library makes of the male recording and two seconds of silence after it."""
+    sound, rate = pcm(MALE)
+    stream = load_model().stream(sample_rate=rate)
+    events = stream.feed(sound + bytes(2 * 2 * rate)) + stream.finish()
+    return [event.segment.text for event in events if isinstance(event, Final)]
+
+
+def raw_connection(server: RunningServer) -> socket.socket:
+    return socket.create_connection((server.host, server.port), timeout=60)
+
+
+def is_well(server: RunningServer) -> bool:
+    return httpx.get(f"{server.http}/health", timeout=60).json()["status"] == "ok"
+
+
+def read_all(connection: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while data := connection.recv(65536):
+            answer += data
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def num_uploads(server: RunningServer) -> float:
+    lines = httpx.get(f"{server.http}/metrics", timeout=60).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("govor_uploads "))

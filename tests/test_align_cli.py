@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from govor.cli.app import run
-from test_recognizer import write_wav
 from tiny_model import hooting_model, hoots
+from tiny_recordings import write_wav
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from govor.errors import AudioError, ManifestError
 from govor.recognizer import Recognizer, load_model
 from govor.transcript import Word
 from tiny_model import HOOT_SECONDS, HOOT_SPAN, hooting_model, hoots
+from tiny_recordings import write_wav
 
 VOICE = Path("/usr/share/festival/voices/russian/msu_ru_nsh_clunits")
 
@@ -161,8 +162,6 @@ def test_word_times_agree_with_phones_that_people_marked() -> None:
 
 
 def test_no_word_lies_outside_its_recording(hooter: Recognizer, tmp_path: Path) -> None:
-    from test_recognizer import write_wav
-
     path = write_wav(tmp_path / "a.wav", hoots(2))
     aligned = align_recording(hooter, path, "а а", Offsets(0.9, 0.9))
     total = sum(len(block) for block in read_blocks(path, 16000)) / 16000

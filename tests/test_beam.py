@@ -285,11 +285,11 @@ def test_a_damaged_shipped_model_is_one_clear_line_when_it_is_needed(
 
 def test_a_program_that_ends_leaves_the_words_of_its_models_to_the_system() -> None:
     program = (
-        "import govor.decoding.mapped as mapped;"
+        "import govor.decoding.compiled as compiled;"
         "from govor.decoding.beam import BeamDecoder, shipped_language_model;"
         "from govor.text.alphabet import Alphabet;"
         "decoder = BeamDecoder(Alphabet(), shipped_language_model());"
-        "search = decoder._search; mapped._leave_to_the_system(); print(search._handle)"
+        "search = decoder._search; compiled._leave_to_the_system(); print(search._handle)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("None\n", "")

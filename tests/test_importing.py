@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
+from corpus_fixtures import dropped, manifest
 from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.corpora.cutting import Clip, Span, cut
@@ -20,16 +21,6 @@ from govor.corpora.folder import read_folder
 from govor.corpora.golos import read_golos
 from govor.corpora.importing import import_corpus
 from govor.corpora.open_stt import read_open_stt
-from govor.manifest import Utterance, read_manifest
-
-
-def manifest(folder: Path, name: str = "manifest") -> list[Utterance]:
-    return list(read_manifest(folder / f"{name}.jsonl"))
-
-
-def dropped(folder: Path) -> dict[str, str]:
-    rows = [json.loads(line) for line in (folder / "dropped.jsonl").read_text("utf-8").splitlines()]
-    return {row["id"]: row["reason"] for row in rows}
 
 
 def test_common_voice_keeps_its_own_parts_and_no_speaker_is_in_two(tmp_path: Path) -> None:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
+from corpus_fixtures import dropped, manifest, write_stereo
 from govor.audio.loading import load_audio
 from govor.cli.app import run
-from test_importing import dropped, manifest
-
-
-def write_stereo(path: Path, left: np.ndarray, right: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(fixtures.RATE)
-        file.writeframes(np.stack([left, right], axis=1).astype("<i2").tobytes())
 
 
 def test_common_voice_reads_its_held_out_parts_whatever_the_index(tmp_path: Path) -> None:

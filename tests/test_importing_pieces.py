@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
+from corpus_fixtures import dropped, manifest, write_stereo
 from govor.audio.loading import load_audio
 from govor.cli.app import run
 from govor.errors import ManifestError
 from govor.manifest import Utterance, read_manifest
-from test_importing import dropped, manifest
-from test_importing_losses import write_stereo
 
 TOO_LONG = "ж" * 200
 

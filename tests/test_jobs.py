@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import json
 import pickle
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from govor.audio.raw import RawFormat
 from govor.jobs import Job, attempt, run_job
 from govor.recognizer import Recognizer, load_model
 from tiny_model import hooting_model, hoots
+from tiny_recordings import write_wav
 
 RATE = 16000
 
@@ -25,15 +24,6 @@ def hooter(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
 @pytest.fixture(autouse=True)
 def english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOVOR_LANG", "en")
-
-
-def write_wav(path: Path, samples: NDArray[np.float32]) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
 
 
 def test_a_job_writes_one_file_a_format_and_says_so(hooter: Recognizer, tmp_path: Path) -> None:

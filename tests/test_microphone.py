@@ -10,16 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from govor.audio.level import SILENCE_DB, level_db
 from govor.audio.loading import Resampler, Samples
-from govor.audio.microphone import (
-    SILENCE_DB,
-    Microphone,
-    find_device,
-    level_db,
-    list_devices,
-    play,
-    refresh_devices,
-)
+from govor.audio.microphone import Microphone, find_device, list_devices, play, refresh_devices
 from govor.errors import DeviceError
 from virtual_microphone import VirtualMicrophone, started_virtual_microphone
 

@@ -3,19 +3,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import wave
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from govor.corpora.prompts_ru import PROMPTS
-from govor.corpora.recordings import RecordingFolder, Speaker
 from govor.manifest import read_manifest
 from govor.text.alphabet import normalize
-from page_world import CHROMIUM, EXAMPLES, Open, Server, asks_before_closing, character_errors, until
+from page_world import (
+    CHROMIUM,
+    EXAMPLES,
+    Open,
+    Server,
+    asks_before_closing,
+    character_errors,
+    speak_phrases,
+    until,
+)
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -112,20 +117,6 @@ def test_recording_can_begin_when_the_server_is_dead_already(
     server.start()
     until(page, f"document.querySelector('#goal').textContent.startsWith('{len(known) + 1} of')")
     assert check_manifest(voice) == [*known, normalize(phrase)]
-
-
-def speak_phrases(voice: Path, count: int) -> None:
-    with RecordingFolder(voice, Speaker("robot")) as folder:
-        for phrase in PROMPTS[:count]:
-            sound = subprocess.run(
-                ["espeak-ng", "-v", "ru+f3", "-p", "90", "-s", "230", "--stdout", phrase],
-                capture_output=True,
-                check=True,
-            ).stdout
-            # espeak-ng writes 22050 Hz behind a header of 44 bytes.
-            samples = np.frombuffer(sound[44:], "<i2").astype(np.float32) / 32768
-            times = np.arange(0, len(samples), 22050 / 16000)
-            folder.keep(phrase, np.interp(times, np.arange(len(samples)), samples).astype(np.float32))
 
 
 def test_adaptation_runs_beside_the_server_and_its_model_can_be_switched_to(

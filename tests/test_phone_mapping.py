@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from govor.corpora.recombined import pronounce_more
-from govor.corpora.speech import pronounce_espeak
+from govor.corpora.voices import pronounce_espeak
 from govor.recombination.phone_mapping import PhoneMapping
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")

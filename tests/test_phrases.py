@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from govor.cli.app import run
 from govor.errors import ConfigError, GovorError, InputNotFoundError, ManifestError, ModelError
 from govor.phrases.decoder import PhraseDecoder, PhraseTree
-from govor.phrases.phrase_list import MAX_VARIANTS, parse_phrases, read_phrases
+from govor.phrases.patterns import MAX_VARIANTS, parse_phrases, read_phrases
 from govor.phrases.thresholds import (
     DEFAULT_THRESHOLDS,
     Thresholds,

@@ -21,6 +21,7 @@ from govor.ranks import Ranks, choose_device, join
 from govor.training.state import choose_num_parts
 from rank_driver import Stopper, config, run
 from tiny_corpus import ALPHABET, make
+from tiny_training import Listener, trainer
 
 TESTS = Path(__file__).parent
 Result = dict[str, Any]
@@ -200,8 +201,6 @@ def test_step_of_fewer_batches_than_processes_is_refused() -> None:
 
 
 def test_more_processes_than_a_run_has_batches_in_a_step_cannot_resume_it(tmp_path: Path) -> None:
-    from test_training import Listener, trainer
-
     first = trainer(tmp_path)
     first.run(Listener())
     second = trainer(tmp_path)

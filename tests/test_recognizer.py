@@ -4,13 +4,11 @@ import io
 import json
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 
 import govor
 from govor.errors import AudioError, ConfigError, GovorError, InputNotFoundError, ModelError
@@ -29,6 +27,7 @@ from tiny_model import (
     spelling_model,
     write,
 )
+from tiny_recordings import write_wav
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "audio"
 SHIPPED = Path(govor.__file__).parent / "models" / SHIPPED_MODEL
@@ -47,15 +46,6 @@ def hooter_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hooter(hooter_path: Path) -> Recognizer:
     return load_model(hooter_path)
-
-
-def write_wav(path: Path, samples: NDArray[np.float32], rate: int = 16000) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return path
 
 
 def test_features_that_spell_a_text_give_that_text(speller: Recognizer) -> None:

@@ -14,7 +14,7 @@ from govor.features import load_features, save_mfc
 from govor.manifest import Utterance, read_manifest, write_manifest
 from govor.recombination.phone_alignment import PhoneSpan
 from govor.recombination.pronunciation import read_pronunciations
-from govor.recombination.sentences import PAUSE, Inventory, Recorded, describe_voices, spell
+from govor.recombination.unit_selection import PAUSE, Inventory, Recorded, describe_voices, spell
 
 DICTIONARY = """мама M A0 M A
 дом D O0 M

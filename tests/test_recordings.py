@@ -23,7 +23,8 @@ from govor.errors import GovorError, ManifestError
 from govor.manifest import read_manifest
 from govor.speech.endpointing import EndpointConfig, Endpointer
 from govor.text.alphabet import RUSSIAN_LETTERS, normalize
-from test_endpointing import noise, scene, silence, voice
+from kept_recordings import check_whole
+from sound_scenes import noise, scene, silence, voice
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 RATE = 16000
@@ -355,31 +356,6 @@ def kill_at_every_point(tmp_path: Path) -> None:
         counts.append(check_whole(root))
     # The further it got, the more was kept; both ends are reached.
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == 2
-
-
-def check_whole(root: Path) -> int:
-    """Check that sound, texts and manifest tell the same phrases and nothing else lies about; count them."""
-    path = root / "manifest.jsonl"
-    utterances = list(read_manifest(path)) if path.exists() else []
-    wavs = sorted(root.glob("*/wav/*"))
-    assert wavs == sorted(item.audio_filepath for item in utterances if item.audio_filepath)
-    lines = {
-        kind: [line for found in root.glob(f"*/etc/{kind}") for line in found.read_text("utf-8").splitlines()]
-        for kind in ("PROMPTS", "prompts-original")
-    }
-    assert [normalize(line.split(" ", 1)[1]) for line in lines["PROMPTS"]] == [u.text for u in utterances]
-    assert [normalize(line.split(" ", 1)[1]) for line in lines["prompts-original"]] == [
-        u.text for u in utterances
-    ]
-    for utterance in utterances:
-        with wave.open(str(utterance.audio_filepath)) as sound:
-            assert sound.getnframes() == round(utterance.duration * RATE)
-    known = {"README", "PROMPTS", "prompts-original", "LICENSE", "manifest.jsonl", ".recording.lock"}
-    others = [file for file in root.rglob("*") if file.is_file() and file not in wavs]
-    assert {file.name for file in others} <= known
-    submissions = [folder for folder in root.iterdir() if folder.is_dir()]
-    assert len(submissions) == bool(utterances)
-    return len(utterances)
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

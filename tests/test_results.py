@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from govor.config import parse_config
-from test_training import Listener, trainer
+from tiny_training import Listener, trainer
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

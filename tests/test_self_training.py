@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from govor import load_model
 from govor.audio.loading import load_audio
 from govor.cli.app import run as govor
-from govor.dataset.splicing import quietest
+from govor.dataset.splicing import quietest_frame
 from govor.features import extract
 from govor.manifest import read_manifest
 from govor.self_training import DOUBTFUL, LONGEST, pieces, sure_runs, trust
@@ -67,8 +67,8 @@ def test_a_long_recording_is_cut_in_its_pause() -> None:
 
 
 def test_the_quietest_frame_is_inside_the_recording() -> None:
-    assert quietest(np.array([3.0, 1.0, 2.0], np.float32), 0, 99) == 1
-    assert quietest(np.array([3.0, 1.0, 2.0], np.float32), 99, 99) == 3
+    assert quietest_frame(np.array([3.0, 1.0, 2.0], np.float32), 0, 99) == 1
+    assert quietest_frame(np.array([3.0, 1.0, 2.0], np.float32), 99, 99) == 3
 
 
 def test_what_is_kept_of_a_recording_are_its_words_in_order() -> None:

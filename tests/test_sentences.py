@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from govor.cli.app import run
-from govor.corpora.phrases import draw_phrase, number_in_words
-from govor.corpora.sentences import choose_sentences, read_yo_words, restore_yo
+from govor.corpora.device_phrases import draw_phrase
+from govor.corpora.sentences import choose_sentences, read_yo_words
 from govor.errors import InputNotFoundError, ManifestError
 from govor.manifest import Utterance, write_manifest
+from govor.text.finishing import restore_yo
 
 
 @pytest.fixture
@@ -97,25 +98,6 @@ def test_yo_is_restored_only_where_no_other_word_has_that_spelling():
     known = read_yo_words(["Всё ещё идёт", "все идут", "её"])
     assert known == {"еще": "ещё", "идет": "идёт", "ее": "её"}
     assert restore_yo("все еще идет", known) == "все ещё идёт"
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (0, "ноль"),
-        (7, "семь"),
-        (10, "десять"),
-        (19, "девятнадцать"),
-        (40, "сорок"),
-        (99, "девяносто девять"),
-        (100, "сто"),
-        (215, "двести пятнадцать"),
-        (601, "шестьсот один"),
-        (999, "девятьсот девяносто девять"),
-    ],
-)
-def test_numbers_are_said_as_russians_say_them(number, words):
-    assert number_in_words(number) == words
 
 
 def test_drawn_phrases_are_normalised_russian():

@@ -18,8 +18,8 @@ from govor.errors import ConfigError, InputNotFoundError, ManifestError
 from govor.manifest import write_manifest
 from govor.ranks import Ranks
 from govor.training.loop import Trainer
-from test_training import Listener
 from tiny_corpus import ALPHABET, AUGMENT, CONFIG, dataset, make, speak
+from tiny_training import Listener
 
 TEXTS = ("да", "нет", "мама дома", "анна", "дом", "тема", "дама", "но") * 4
 FRONT_END = FEATURE_PRESETS["sphinx8k"]

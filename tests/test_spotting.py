@@ -8,7 +8,7 @@ import pytest
 
 import tiny_model
 from govor.cli.app import run
-from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.patterns import parse_phrases
 from govor.phrases.spotting import Confusion, WordSpotting, spot_phrases, spot_words
 
 

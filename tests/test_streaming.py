@@ -18,7 +18,7 @@ from govor.audio.loading import Resampler, Samples, load_audio
 from govor.decoding.greedy import greedy
 from govor.errors import AudioError, GovorError
 from govor.phrases.decoder import PhraseDecoder
-from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.patterns import parse_phrases
 from govor.speech.endpointing import EndpointConfig
 from govor.streaming import Event, Final, Partial, Stream
 from govor.text.alphabet import normalize

@@ -18,7 +18,7 @@ from govor.corpora.voxforge import read_voxforge
 from govor.errors import GovorError, ManifestError
 from govor.language import speaking, speaks_russian, tr
 from govor.manifest import read_manifest
-from test_endpointing import scene, silence
+from sound_scenes import scene, silence
 
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx")

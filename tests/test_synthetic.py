@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from govor.corpora.speech import FESTIVAL_VOICE, speak_espeak, speak_festival
 from govor.corpora.synthetic import is_alignable, synthesize, synthesize_shards, vary_recordings
+from govor.corpora.voices import FESTIVAL_VOICE, speak_espeak, speak_festival
 from govor.errors import ManifestError, MissingExtraError
 from govor.features import load_features
 from govor.manifest import Utterance, read_manifest, write_manifest

@@ -18,39 +18,14 @@ from govor.errors import ConfigError, ModelError
 from govor.features import save_mfc
 from govor.training.denominator import Denominator, LetterTrigram
 from govor.training.loop import Trainer, learning_rate
-from govor.training.report import EpochReport
 from tiny_corpus import ALPHABET, CONFIG, TEXTS, dataset, make, speak
+from tiny_training import Listener, trainer
 
 TESTS = Path(__file__).parent
 
 
-class Listener:
-    """Remembers what a training told."""
-
-    def __init__(self) -> None:
-        self.starts: list[tuple[int, int]] = []
-        self.losses: list[float] = []
-        self.reports: list[EpochReport] = []
-
-    def on_start(self, first_epoch: int, first_batch: int, num_parameters: int) -> None:
-        self.starts.append((first_epoch, first_batch))
-
-    def on_step(self, epoch: int, batch: int, num_batches: int, loss: float) -> None:
-        self.losses.append(loss)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        self.reports.append(report)
-
-
 def with_training(**changes: object) -> Config:
     return CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update=changes)})
-
-
-def trainer(folder: Path, config: Config = CONFIG, output: str = "run", **options: object) -> Trainer:
-    if not (folder / "m.jsonl").exists():
-        make(folder)
-    data = [dataset(make(folder), config, augment=augment) for augment in (True, False)]
-    return Trainer(config, *data, folder / output, alphabet=ALPHABET, **options)  # type: ignore[arg-type]
 
 
 def rows(folder: Path) -> list[dict[str, object]]:
@@ -116,8 +91,8 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 from tiny_corpus import AUGMENT, CONFIG, ALPHABET, dataset, make
+from tiny_training import Listener
 import govor.training.loop as training
-from test_training import Listener
 
 folder = Path(sys.argv[2])
 changes = {"checkpoint_minutes": float(sys.argv[3]), "optimizer": sys.argv[4], "epochs": 3}

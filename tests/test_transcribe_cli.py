@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import srt
 import webvtt
 from numpy.typing import NDArray
 
+import tiny_recordings
 from govor.cli.app import run
 from tiny_model import hooting_model, hoots
 
@@ -35,14 +35,8 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> str:
-    """Write (N,) or (N, C)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return str(path)
+    """Return the name, as a command line wants it."""
+    return str(tiny_recordings.write_wav(path, samples))
 
 
 def test_several_formats_go_to_files_that_other_programs_read(

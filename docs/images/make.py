@@ -15,8 +15,7 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from page_world import CHROMIUM, EXAMPLES, Server, browser_arguments, until, write_microphone
-from test_page_studio import speak_phrases
+from page_world import CHROMIUM, EXAMPLES, Server, browser_arguments, speak_phrases, until, write_microphone
 
 SIZE = {"width": 1000, "height": 640}
 

@@ -51,8 +51,7 @@ def find_recordings(arguments: Iterable[str], *, raw: bool = False, unique: bool
 
     With `raw` a folder's files without a header are taken, else those with a suffix of sound or film. With
     `unique` a recording that is named twice is taken once; standard input, which can be read once, always is.
-    Files whose outputs would have the same name keep
-    their suffix in it: ``a.mp3.txt`` beside ``a.wav.txt``.
+    Files whose outputs would have the same name keep their suffix in it: ``a.mp3.txt`` beside ``a.wav.txt``.
     """
     found: list[tuple[str, Path]] = []
     errors: list[str] = []

@@ -55,10 +55,6 @@ class Ranks:
                 torch.distributed.all_reduce(tensor)
         return tensor
 
-    def largest(self, number: int) -> int:
-        """Return the largest `number` of any process. Raises RankLostError."""
-        return max(cast("list[int]", self.gather(number)))
-
     def gather(self, value: Any) -> list[Any]:
         """Return what every process has given, in the order of their ranks. Raises RankLostError."""
         if self.size == 1:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from govor.dataset.splicing import quietest
+from govor.dataset.splicing import quietest_frame
 from govor.recognizer import Recognizer
 from govor.transcript import Word
 
@@ -56,7 +56,7 @@ def trust(
         transcript = recognizer.transcribe_features(values[first:last], decoder)
         words = transcript.words
         quiet = [
-            quietest(loudness, first + round(one.end / shift), first + round(two.start / shift))
+            quietest_frame(loudness, first + round(one.end / shift), first + round(two.start / shift))
             for one, two in pairwise(words)
         ]
         borders = [first, *quiet, last]

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from govor.audio.loading import Resampler, Samples, samples_from
 from govor.errors import StreamClosedError
 from govor.language import tr
-from govor.speech.endpointing import FRAME_SECONDS, EndpointConfig, Endpointer, SpeechEnd, quietest
+from govor.speech.endpointing import (
+    FRAME_SECONDS,
+    SILERO_RATE,
+    EndpointConfig,
+    Endpointer,
+    SpeechEnd,
+    quietest,
+)
 from govor.stability import Steady
 from govor.transcript import Segment, Word
 
-# Silero hears 16 kHz only; the network may want another rate.
-_ENDPOINT_RATE = 16000
 # Sound before the first and after the last frame of speech that goes to the network: soft sounds are missed.
 _LEAD_SECONDS = 0.4
 _TAIL_SECONDS = 0.4
@@ -81,8 +86,9 @@ class Stream:
         self._rate = model_rate
         self._partials = partials
         self._hurried = False
-        self._endpointer = Endpointer(_ENDPOINT_RATE, endpoints or live_endpoints())
-        self._to_endpointer = _Converter(sample_rate, _ENDPOINT_RATE)
+        # The network may want another rate.
+        self._endpointer = Endpointer(SILERO_RATE, endpoints or live_endpoints())
+        self._to_endpointer = _Converter(sample_rate, SILERO_RATE)
         self._to_model = _Converter(sample_rate, model_rate)
         # Resampled in blocks of one size, so that the chunks the caller happens to have change nothing.
         self._block_size = max(round(sample_rate * FRAME_SECONDS), 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.corpora.utterances import load_utterance
-from govor.dataset.splicing import quietest
+from govor.dataset.splicing import quietest_frame
 from govor.decoding.greedy import align, words_of
 from govor.manifest import Utterance
 from govor.onnx.model import OnnxModel
@@ -60,5 +60,5 @@ def _cuts(
     cuts = []
     for word, following in pairwise(words_of(found, model.alphabet)):
         first = max(word.end * stride - 1, 0)
-        cuts.append(round(quietest(loudness, first, following.start * stride + stride - 1) * shift, 3))
+        cuts.append(round(quietest_frame(loudness, first, following.start * stride + stride - 1) * shift, 3))
     return tuple(cuts)

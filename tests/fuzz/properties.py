@@ -31,7 +31,7 @@ from govor.features import load_features
 from govor.language_model import sentences
 from govor.manifest import BadLine, read_manifest
 from govor.phrases.decoder import PhraseDecoder
-from govor.phrases.phrase_list import parse_phrases, read_phrases
+from govor.phrases.patterns import parse_phrases, read_phrases
 from govor.phrases.thresholds import model_thresholds
 from govor.recognizer import Recognizer, load_model
 from govor.text.alphabet import Alphabet, normalize

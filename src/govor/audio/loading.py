@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.audio.media import Source, decode, probe_duration, source_name
-from govor.audio.raw import MAX_CHANNELS, RawFormat
+from govor.audio.raw import MAX_CHANNELS, MAX_RATE, MIN_RATE, RawFormat
 from govor.errors import AudioError
 from govor.language import tr
 
@@ -34,7 +34,6 @@ Samples: TypeAlias = NDArray[np.float32]
 Listener: TypeAlias = Callable[[Samples, int], None]
 """Is shown all samples (N, C) of a source, float32, and their rate before they are mixed and resampled."""
 
-MIN_RATE, MAX_RATE = 1000, 384_000
 # Some programs write floats in the range of int16, so ±1 is not the limit; beyond this nothing is sound.
 _LOUDEST = 1e6
 

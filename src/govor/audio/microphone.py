@@ -1,4 +1,4 @@
-"""Sound from a capture device by PortAudio (sounddevice): devices, live blocks, pre-roll, level, playback."""
+"""Sound from a capture device by PortAudio (sounddevice): devices, live blocks, pre-roll, playback."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from govor.audio.loading import Resampler, Samples
 from govor.errors import DeviceError, MissingExtraError
 from govor.language import tr
 
-SILENCE_DB = -100.0
-"""What `level_db` calls digital silence."""
 BLOCK_SECONDS = 0.032
 # A virtual device may take two seconds to wake up; a broken one never does.
 _WAKE_SECONDS = 6.0
 _LOST_SECONDS = 3.0
 _STEP_SECONDS = 0.5
-# A consumer that falls behind this far loses the oldest sound instead of all memory.
+# What comes while a consumer is this far behind is lost, instead of all memory.
 _QUEUE_SECONDS = 60.0
 
 
@@ -50,17 +48,6 @@ class Block:
     samples: Samples
     overflowed: bool = False
     """Sound was lost just before this block, as the computer did not keep up."""
-
-
-def level_db(samples: Samples) -> float:
-    """Return the power of samples (N,) in dB of full scale (a full square wave is 0), at least SILENCE_DB.
-
-    What is constant in them, as a cheap sound card adds it, is no sound and does not count.
-    """
-    if not len(samples):
-        return SILENCE_DB
-    power = float(np.var(samples, dtype=np.float64))
-    return max(10 * float(np.log10(power)), SILENCE_DB) if power > 0 else SILENCE_DB
 
 
 def list_devices() -> tuple[Device, ...]:

@@ -20,6 +20,7 @@ _LINEAR = {
 }
 ENCODINGS = (*_LINEAR, "s24le", "s24be", "alaw", "mulaw")
 MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 384_000
 RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".al", ".ul"})
 """What files without a header are called."""
 _READ_BYTES = 1 << 16
@@ -49,7 +50,7 @@ def parse_raw_format(text: str) -> RawFormat:
     match = re.fullmatch(r"(\d{1,6})(?::([a-z0-9]+))?(?::(\d{1,2}))?", text.strip().lower())
     rate, encoding, channels = match.groups() if match else ("0", None, None)
     found = RawFormat(int(rate), encoding or "s16le", int(channels or 1))
-    fits = found.encoding in ENCODINGS and 1000 <= found.sample_rate <= 384_000
+    fits = found.encoding in ENCODINGS and MIN_RATE <= found.sample_rate <= MAX_RATE
     if not (match and fits and 1 <= found.channels <= MAX_CHANNELS):
         names = ", ".join(ENCODINGS)
         raise ConfigError(

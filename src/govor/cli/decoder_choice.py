@@ -99,7 +99,7 @@ class DecoderChoice:
 
     def _phrase_decoder(self, path: Path, special: list[str], recognizer: Recognizer) -> Decoder:
         from govor.phrases.decoder import PhraseDecoder
-        from govor.phrases.phrase_list import read_phrases
+        from govor.phrases.patterns import read_phrases
         from govor.phrases.thresholds import model_thresholds
 
         if special or self.decoder is not DecoderName.auto:

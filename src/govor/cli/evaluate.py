@@ -53,7 +53,7 @@ def evaluate(
     """Measure the accuracy on a manifest."""
     from govor.evaluation import evaluate as run
     from govor.manifest import BadLine, read_manifest
-    from govor.phrases.phrase_list import read_phrases
+    from govor.phrases.patterns import read_phrases
     from govor.phrases.spotting import spot_phrases, spot_words
     from govor.recognizer import load_model
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from govor.audio.microphone import SILENCE_DB, Block, Microphone, level_db, refresh_devices
+from govor.audio.level import SILENCE_DB, level_db
+from govor.audio.microphone import Block, Microphone, refresh_devices
 from govor.cli.listening_screen import ListeningScreen
 from govor.errors import DeviceError, system_error_text
 from govor.language import tr

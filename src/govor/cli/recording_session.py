@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from govor.audio.microphone import Microphone, level_db, play
+from govor.audio.level import level_db
+from govor.audio.microphone import Microphone, play
 from govor.cli.console import Terminal
 from govor.cli.keys import Keys, pressed_keys
 from govor.cli.recording_screen import Screen

@@ -34,8 +34,6 @@ class _State:
     """What the threads share; every access under `lock`."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each file under way: bytes fetched in this run, bytes to fetch."""
     bytes_done: int = 0
     bytes_total: int = 0
     new: list[str] = field(default_factory=list)

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from govor.config import FeatureConfig
-from govor.corpora.speech import pronounce_espeak
 from govor.corpora.synthetic import is_alignable, save_features
 from govor.corpora.utterances import load_utterance
+from govor.corpora.voices import pronounce_espeak
 from govor.errors import ConfigError, GovorError
 from govor.language import tr
 from govor.manifest import Utterance
 from govor.recombination.phone_alignment import ROUNDS, PhoneAligner, Pronounced
 from govor.recombination.phone_mapping import PhoneMapping
 from govor.recombination.pronunciation import Phones
-from govor.recombination.sentences import Inventory, Recorded, describe_voices, spell
+from govor.recombination.unit_selection import Inventory, Recorded, describe_voices, spell
 
 TRAINING_RECORDINGS = 1700
 """So many recordings teach the aligner what phones sound like."""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from govor.corpora.phrases import draw_phrase
+from govor.corpora.device_phrases import draw_phrase
 from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
 from govor.text.alphabet import normalize
+from govor.text.finishing import restore_yo
 
 MIN_WORDS, MAX_WORDS, MAX_LETTERS = 2, 16, 110
 SHORT_WORDS = 4
@@ -117,11 +118,6 @@ def read_yo_words(lines: Iterable[str]) -> dict[str, str]:
     """
     words = {word for line in lines for word in normalize(line).split()}
     return {_plain(word): word for word in sorted(words) if "ё" in word and _plain(word) not in words}
-
-
-def restore_yo(text: str, yo_words: Mapping[str, str]) -> str:
-    """Write ё where it is certain; a voice says ``еще`` as ``ещё``, and the label must be what is heard."""
-    return " ".join(yo_words.get(word, word) for word in text.split())
 
 
 def _wrong_length() -> str:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from govor.audio.loading import load_audio
 from govor.config import FEATURE_PRESETS, FeatureConfig
-from govor.corpora.speech import Speech, speak_espeak, speak_festival
 from govor.corpora.variation import Samples, change_voice, draw_variation, vary
+from govor.corpora.voices import Speech, speak_espeak, speak_festival
 from govor.errors import AudioError, InputNotFoundError, ManifestError
 from govor.features import extract, save_mfc
 from govor.language import tr

@@ -9,8 +9,9 @@ from enum import Enum
 
 import numpy as np
 
+from govor.audio.level import SILENCE_DB, level_db
 from govor.audio.loading import Samples
-from govor.audio.microphone import SILENCE_DB, Block, level_db
+from govor.audio.microphone import Block
 from govor.language import tr
 from govor.speech.endpointing import EndpointConfig, Endpointer, SpeechEnd, SpeechStart, frame_levels
 

@@ -123,7 +123,7 @@ class Splicer:
         return features[bounds[first] : bounds[end]] - features.mean(axis=0), words[first:end]
 
 
-def quietest(loudness: Array, first: int, last: int) -> int:
+def quietest_frame(loudness: Array, first: int, last: int) -> int:
     """Return the quietest frame from `first` to before `last`, or `first` if there is none between."""
     first = min(max(first, 0), len(loudness))
     last = min(last, len(loudness))

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 
-from govor.decoding.mapped import mapped_search
+from govor.decoding.compiled import compiled_search
 from govor.decoding.portable import PortableSearch, Search
 from govor.errors import InputNotFoundError, ModelError
 from govor.language import tr
@@ -65,7 +65,7 @@ def load_search(
         # Without its words every unfinished word would be punished as unknown.
         words = _vocabulary(language_model, alphabet)
         try:
-            search: Search = mapped_search(labels, language_model, words, alpha, beta, unknown)
+            search: Search = compiled_search(labels, language_model, words, alpha, beta, unknown)
         except _ABSENT:
             return PortableSearch(labels, language_model, alpha, beta, unknown)
         except ValueError as error:

@@ -18,7 +18,6 @@ from govor.language import tr
 from govor.onnx.model import OnnxModel, load_onnx_model, read_model_bytes
 
 Runtime = Literal["sherpa-onnx", "onnx-asr"]
-RUNTIMES: tuple[Runtime, ...] = ("sherpa-onnx", "onnx-asr")
 
 MODEL = "model.onnx"
 _SPACE = "▁"

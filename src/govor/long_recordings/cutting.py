@@ -286,18 +286,9 @@ def cut_windows(blocks: Iterable[Samples], sample_rate: int) -> Iterator[tuple[i
 
     The cut is the middle of the 0.3 s with the least energy within the last 8 s of the window.
     """
-    longest = round(WINDOW_SECONDS * sample_rate)
-    buffer = np.zeros(0, np.float32)
-    first = 0
+    cutter = WindowCutter(sample_rate, CutConfig(context=0.0))
     for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        position = 0
-        while len(buffer) - position > longest:
-            window = buffer[position : position + longest]
-            cut = quietest(window, sample_rate, SEARCH_SECONDS)
-            yield first, window[:cut]
-            first += cut
-            position += cut
-        buffer = buffer[position:]
-    if len(buffer):
-        yield first, buffer
+        for window in cutter.feed(block):
+            yield window.start, window.samples
+    for window in cutter.finish():
+        yield window.start, window.samples

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from govor.decoding.greedy import Decoded, align, words_of
 from govor.errors import ConfigError
 from govor.language import tr
-from govor.phrases.phrase_list import Phrase
+from govor.phrases.patterns import Phrase
 from govor.phrases.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from govor.text.alphabet import Alphabet
 

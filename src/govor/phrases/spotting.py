@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from govor.phrases.phrase_list import Phrase
+from govor.phrases.patterns import Phrase
 from govor.text.alphabet import normalize
 
 

@@ -15,7 +15,7 @@ from govor.decoding.greedy import Decoder
 from govor.errors import ConfigError
 from govor.language import tr
 from govor.phrases.decoder import PhraseDecoder
-from govor.phrases.phrase_list import parse_phrases
+from govor.phrases.patterns import parse_phrases
 from govor.phrases.thresholds import model_thresholds
 from govor.recognizer import Recognizer
 from govor.server.addresses import client_key

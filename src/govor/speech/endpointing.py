@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from govor.audio.level import SILENCE_DB, level_db
 from govor.audio.loading import Samples
-from govor.audio.microphone import SILENCE_DB, level_db
 
 FRAME_SECONDS = 0.032
-_SILERO_RATE = 16000
+SILERO_RATE = 16000
+"""Hz; Silero hears no other."""
 _SILERO_SAMPLES = 512
 # A cut inside speech falls into the middle of the quietest stretch of this length.
 _QUIET_SECONDS = 0.3
@@ -182,14 +183,9 @@ class Endpointer:
         self._offset: float | None = None
         # Loaded when the first frame needs it: it takes 3 MB, and a loaded server has many that never do.
         self._silero: Any = None
-        self._may_load = use_silero and sample_rate == _SILERO_RATE
+        self._may_load = use_silero and sample_rate == SILERO_RATE
         # Silero costs 4 % of a core; a loaded server spares it, and the energy decides meanwhile.
         self.silero_rests = False
-
-    @property
-    def uses_silero(self) -> bool:
-        """Whether Silero judges the frames; otherwise their energy."""
-        return self._load() is not None
 
     def feed(self, samples: Samples) -> list[Event]:
         """Take samples (N,) float32 and return what happened in the frames they complete."""

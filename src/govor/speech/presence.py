@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from govor.audio.loading import Resampler, Samples
-from govor.speech.endpointing import FRAME_SECONDS, frame_levels, load_silero
+from govor.speech.endpointing import FRAME_SECONDS, SILERO_RATE, frame_levels, load_silero
 
-_SILERO_RATE = 16000
 # So many frames in a row, each at least so likely, are speech. Real speech, in noise as loud as itself, too,
 # has ten at 1.0; notes of an instrument had three at 0.8.
 _FRAMES = 6
@@ -47,8 +46,8 @@ class SpeechCheck:
         # Silero does not hear what is very soft, or beside a large constant.
         samples = samples - samples.mean()
         samples = samples * np.float32(min(_PEAK / max(float(np.abs(samples).max()), 1e-9), _HIGHEST_GAIN))
-        if self._rate != _SILERO_RATE:
-            resampler = Resampler(self._rate, _SILERO_RATE)
+        if self._rate != SILERO_RATE:
+            resampler = Resampler(self._rate, SILERO_RATE)
             samples = np.concatenate([*resampler.feed(samples), *resampler.flush()])
         size = silero.chunk_samples()
         run = 0

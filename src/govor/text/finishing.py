@@ -17,12 +17,13 @@ def yo_words() -> Mapping[str, str]:
     return {word.replace("ё", "е"): word for word in lines if not word.startswith("#")}
 
 
-def restore_yo(text: str) -> str:
+def restore_yo(text: str, known: Mapping[str, str] | None = None) -> str:
     """Write ё where no other word can be meant: ``еще елка`` -> ``ещё ёлка``; ``все`` and ``небо`` stay.
 
-    The dictionary is that of eyo-kernel, cut to 10,000 words. Lower case, words parted by single spaces.
+    `known` are the words with ё by their spelling with е; by default `yo_words`, the dictionary of eyo-kernel
+    cut to 10,000 words. Lower case, words parted by single spaces.
     """
-    known = yo_words()
+    known = yo_words() if known is None else known
     return " ".join(word if "ё" in word else known.get(word, word) for word in text.split(" "))
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import corpus_fixtures as fixtures
+from corpus_fixtures import write_stereo
 from govor.cli.app import run
 from govor.corpora.exporting import export_corpus
 from govor.corpora.importing import import_corpus
 from govor.corpora.kaldi import read_kaldi
 from govor.corpora.lhotse import read_lhotse
 from govor.manifest import Utterance, read_manifest, write_manifest
-from test_importing_losses import write_stereo
 
 
 @pytest.fixture

@@ -6,18 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from govor.text.numbers import ONES, number_in_words
+
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.replace("\n", " ").split("|"))
 
 
-_ONES = _listed("ноль|один|два|три|четыре|пять|шесть|семь|восемь|девять")
-_TEENS = _listed(
-    """десять|одиннадцать|двенадцать|тринадцать|четырнадцать|пятнадцать|шестнадцать|семнадцать|
-    восемнадцать|девятнадцать"""
-)
-_TENS = _listed("двадцать|тридцать|сорок|пятьдесят|шестьдесят|семьдесят|восемьдесят|девяносто")
-_HUNDREDS = _listed("сто|двести|триста|четыреста|пятьсот|шестьсот|семьсот|восемьсот|девятьсот")
 _ORDINALS = _listed("первый|второй|третий|четвёртый|пятый|шестой|седьмой|восьмой|девятый|десятый")
 _SWITCHES = _listed("включи|выключи|включить|выключить|отключи|запусти|останови")
 _DEVICES = _listed(
@@ -59,7 +54,7 @@ def draw_phrase(rng: np.random.Generator) -> str:
 
     kind = int(rng.integers(6))
     if kind == 0:
-        return " ".join(pick(_ONES) for _ in range(int(rng.integers(2, 8))))
+        return " ".join(pick(ONES) for _ in range(int(rng.integers(2, 8))))
     if kind == 1:
         return " ".join(number_in_words(int(rng.integers(1000))) for _ in range(int(rng.integers(2, 4))))
     if kind == 2:
@@ -70,18 +65,6 @@ def draw_phrase(rng: np.random.Generator) -> str:
     if kind == 4:
         return f"{pick(_COMMANDS)} {pick(('', '', 'пожалуйста', 'быстро', 'сейчас'))}".strip()
     return f"{pick(_SWITCHES)} {pick(_DEVICES)} {pick(_PLACES)}".strip()
-
-
-def number_in_words(number: int) -> str:
-    """Say 0..999: ``number_in_words(215)`` is ``двести пятнадцать``."""
-    words = [_HUNDREDS[number // 100 - 1]] if number >= 100 else []
-    rest = number % 100
-    if 10 <= rest < 20:
-        words.append(_TEENS[rest - 10])
-    else:
-        words += [_TENS[rest // 10 - 2]] if rest >= 20 else []
-        words += [_ONES[rest % 10]] if rest % 10 or not number else []
-    return " ".join(words)
 
 
 def _time(rng: np.random.Generator) -> str:

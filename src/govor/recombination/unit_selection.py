@@ -1,4 +1,4 @@
-"""Sentences that nobody said, in real voices: recordings cut inside their phones and put together anew.
+"""Let a voice say what it never said: pieces of its recordings, cut inside phones and joined (numpy).
 
 A corpus of many voices that read the same few sentences teaches the sentences. Synthetic speech has other
 sentences but few voices. Here recordings are cut in the middle of phones, where sounds are steadiest, and the

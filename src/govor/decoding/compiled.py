@@ -20,7 +20,7 @@ _ERROR_BYTES = 512
 _living: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def mapped_search(
+def compiled_search(
     labels: Sequence[str], language_model: Path, words: bytes, alpha: float, beta: float, unknown: float
 ) -> Any:
     """Return a BeamSearchDecoder over `labels` with a language model and its words, each ended by NUL.
