@@ -10,6 +10,7 @@ import pytest
 from govor.audio.loading import read_channels
 from govor.audio.raw import ENCODINGS, RawFormat, decode_raw, parse_raw_format
 from govor.errors import ConfigError
+from sound_bytes import encode, tone
 
 
 class Trickle(io.RawIOBase):
@@ -59,6 +60,16 @@ def test_channels_are_interleaved_and_a_torn_last_sample_is_a_warning() -> None:
     np.testing.assert_array_equal(np.concatenate(blocks), frames)
     assert len(warnings) == 1
     assert "4" in warnings[0]
+
+
+@pytest.mark.parametrize("container", ["wav", "ogg", "flac", "mp4"])
+def test_sound_with_a_header_that_is_read_as_raw_is_told_of(container: str) -> None:
+    codec = {"wav": "pcm_s16le", "ogg": "libopus", "flac": "flac", "mp4": "aac"}[container]
+    data = encode(tone(rate=48000)[None], container, codec, 48000)
+    warnings: list[str] = []
+    blocks = list(decode_raw(io.BytesIO(data), RawFormat(16000), warnings))
+    assert sum(map(len, blocks)) == len(data) // 2
+    assert warnings[0] == "this sound has a header, what was read is not it: leave out --raw"
 
 
 def test_the_format_is_read_from_the_command_line() -> None:

@@ -24,6 +24,8 @@ MIN_RATE, MAX_RATE = 1000, 384_000
 RAW_SUFFIXES = frozenset({".raw", ".pcm", ".sw", ".al", ".ul"})
 """What files without a header are called."""
 _READ_BYTES = 1 << 16
+# Of wav, Ogg and Opus, flac, mp3 with tags, Matroska and WebM, au, aiff.
+_HEADERS = (b"RIFF", b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b".snd", b"FORM")
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,22 @@ def parse_raw_format(text: str) -> RawFormat:
 
 
 def decode_raw(file: BinaryIO, raw: RawFormat, warnings: list[str]) -> Iterator[NDArray[Any]]:
-    """Yield the samples (N, C) of a stream, as integers or floats; an incomplete last one gives a warning."""
+    """Yield the samples (N, C) of a stream, as integers or floats.
+
+    An incomplete last one gives a warning, and so does the header of a format that needs no `raw`.
+    """
     step = raw.sample_bytes * raw.channels
-    rest = b""
+    rest: bytes | None = None
     while data := file.read(_READ_BYTES):
+        if rest is None:
+            rest = b""
+            if data.startswith(_HEADERS) or data[4:8] == b"ftyp":
+                warnings.append(
+                    tr(
+                        "у этого звука есть заголовок, прочлось не то: уберите --raw",
+                        "this sound has a header, what was read is not it: leave out --raw",
+                    )
+                )
         data = rest + data
         whole = len(data) // step * step
         rest = data[whole:]
