@@ -127,6 +127,10 @@ def test_what_cannot_be_tuned_is_said_before_the_work(
     call = ["tune", "--model", str(folder / "model.onnx"), "--lm", str(folder / "lm.klm"), "--output"]
     assert run([*call, str(tmp_path), "--manifest", str(folder / "dev.jsonl")]) == 1
     assert f"{tmp_path} cannot be written" in capsys.readouterr().err
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run([*call, str(tmp_path / "notes.txt"), "--manifest", str(folder / "dev.jsonl")]) == 1
+    assert "must end in .onnx" in capsys.readouterr().err
+    assert (tmp_path / "notes.txt").read_text() == "mine"
     assert run([*call, str(tmp_path / "new.onnx"), "--manifest", str(tmp_path / "empty.jsonl")]) == 1
     assert "empty.jsonl: no utterances" in capsys.readouterr().err
     assert not (tmp_path / "new.onnx").exists()

@@ -61,7 +61,7 @@ def adapt(
     from govor.onnx.weights import read_onnx
 
     terminal = Terminal(quiet)
-    check_writable(output)
+    check_writable(output, suffix=".onnx")
     if json_output is not None:
         check_writable(json_output, "--json")
     torch.set_num_threads(1)

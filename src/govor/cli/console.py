@@ -188,10 +188,10 @@ def require(extra: str, *modules: str) -> None:
         )
 
 
-def check_writable(output: Path, option: str = "--output") -> None:
+def check_writable(output: Path, option: str = "--output", suffix: str = "") -> None:
     """Raise ConfigError, before any work is done, for a file that could not be written after it.
 
-    `option` is what the user named it by.
+    `option` is what the user named it by; `suffix` is how such files end, lest another kind be overwritten.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -204,6 +204,10 @@ def check_writable(output: Path, option: str = "--output") -> None:
                 f"{output} cannot be written ({system_reason(error)}); name another: {option}",
             )
         ) from error
+    if suffix and output.suffix != suffix:
+        raise ConfigError(
+            tr(f"{output}: имя должно кончаться на {suffix}", f"{output}: the name must end in {suffix}")
+        )
 
 
 def limit_threads() -> None:

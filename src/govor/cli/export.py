@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from govor.cli.console import Terminal, require
+from govor.cli.console import Terminal, check_writable, require
 from govor.cli.options import Quiet, example
 from govor.errors import ConfigError
 from govor.language import tr
@@ -98,6 +98,7 @@ def export(
                 f"{model}: is ONNX already; --to makes a folder for another program",
             )
         )
+    check_writable(output, suffix=".onnx")
     _export_file(model, output, precision)
     megabytes = output.stat().st_size / 1e6
     terminal.say(

@@ -9,7 +9,6 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Quiet, example
-from govor.errors import ConfigError
 from govor.language import tr
 
 HELP = example(
@@ -35,11 +34,7 @@ def features(
     from govor.config import FEATURE_PRESETS, load_config
     from govor.features import extract
 
-    if output.suffix != ".npy":
-        raise ConfigError(
-            tr(f"{output}: имя должно кончаться на .npy", f"{output}: the name must end in .npy")
-        )
-    check_writable(output)
+    check_writable(output, suffix=".npy")
     front_end = FEATURE_PRESETS.get(config) or load_config(Path(config), FEATURE_PRESETS).features
     waveform = load_audio(file, front_end.sample_rate)
     values = extract(waveform.samples, front_end).values

@@ -63,7 +63,7 @@ def tune(
         )
     if lm is not None and no_lm:
         raise ConfigError(tr("--lm и --no-lm вместе", "--lm and --no-lm together"))
-    check_writable(target)
+    check_writable(target, suffix=".onnx" if output else "")
     require("train", "onnx")
     terminal = Terminal(quiet)
     recognizer = load_model(model)
