@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from govor.errors import InputNotFoundError, ManifestError, system_reason
 from govor.language import tr
@@ -135,19 +135,28 @@ class BadLine:
     reason: str
 
 
+def open_manifest(path: Path) -> BinaryIO:
+    """Open a manifest to be read as bytes. Raises InputNotFoundError if it cannot be."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputNotFoundError(
+            tr(f"нет манифеста {path}: {system_reason(error)}", f"no manifest {path}: {system_reason(error)}")
+        ) from error
+
+
+def nothing_usable(manifests: Path | str) -> ManifestError:
+    """Return the error for a manifest, or names of several, without a single usable line."""
+    return ManifestError(tr(f"{manifests}: нет годных строк", f"{manifests}: no usable lines"))
+
+
 def read_manifest(path: Path, bad_lines: list[BadLine] | None = None) -> Iterator[Utterance]:
     """Read a manifest line by line, skipping empty lines.
 
     A bad line is appended to `bad_lines` and left out; with `bad_lines` None it raises ManifestError.
     Raises InputNotFoundError if the file cannot be opened.
     """
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет манифеста {path}: {system_reason(error)}", f"no manifest {path}: {system_reason(error)}")
-        ) from error
-    with stream:
+    with open_manifest(path) as stream:
         for number, raw in enumerate(stream, 1):
             if number == 1:
                 raw = raw.removeprefix(codecs.BOM_UTF8)

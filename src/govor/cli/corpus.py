@@ -11,9 +11,9 @@ import typer
 from govor.cli import corpus_export
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
-from govor.errors import ManifestError, ModelNotFoundError
+from govor.errors import ModelNotFoundError
 from govor.language import tr
-from govor.manifest import BadLine, Utterance, read_manifest
+from govor.manifest import BadLine, Utterance, nothing_usable, read_manifest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +55,7 @@ def audit(
     total = sum(1 for _ in read_manifest(manifest, bad_lines))
     if not total:
         terminal.fail_lines(bad_lines)
-        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+        raise nothing_usable(manifest)
     with terminal.progress(tr("проверка", "auditing")) as update:
         found = audit_corpus(read_manifest(manifest, []), recognize, lambda done: update(done, total))
     write_atomically(output, render_page(found, str(manifest)))

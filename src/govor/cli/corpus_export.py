@@ -10,9 +10,8 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal
 from govor.cli.options import Quiet, example
-from govor.errors import ManifestError
 from govor.language import tr
-from govor.manifest import BadLine, read_manifest
+from govor.manifest import BadLine, nothing_usable, read_manifest
 
 HELP = example(
     "Записать манифест так, как его читают NVIDIA NeMo, lhotse (k2, icefall) или Kaldi.",
@@ -43,7 +42,7 @@ def export(
     total = sum(1 for _ in read_manifest(manifest, bad))
     if not total:
         terminal.fail_lines(bad)
-        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+        raise nothing_usable(manifest)
     with terminal.progress(tr("запись", "writing")) as update:
         made = export_corpus(manifest, to.value, output, lambda done: update(done, total))
     for drop in made.dropped[:10]:

@@ -14,7 +14,6 @@ from rich.table import Table
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.decoder_choice import DecoderChoice, decoder_options
 from govor.cli.options import Model, Quiet, example
-from govor.errors import ManifestError
 from govor.language import tr
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def evaluate(
 ) -> int:
     """Measure the accuracy on a manifest."""
     from govor.evaluation import evaluate as run
-    from govor.manifest import BadLine, read_manifest
+    from govor.manifest import BadLine, nothing_usable, read_manifest
     from govor.phrases.patterns import read_phrases
     from govor.phrases.spotting import spot_phrases, spot_words
     from govor.recognizer import load_model
@@ -64,7 +63,7 @@ def evaluate(
     utterances = list(read_manifest(manifest, bad))
     terminal.fail_lines(bad)
     if not utterances:
-        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+        raise nothing_usable(manifest)
     recognizer = load_model(model)
     decoder = choice.make(recognizer)
     with terminal.progress(tr("распознавание", "recognising")) as update:

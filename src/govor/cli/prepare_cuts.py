@@ -10,9 +10,8 @@ import typer
 
 from govor.cli.console import ExitCode, Terminal, check_writable
 from govor.cli.options import Model, Quiet, example
-from govor.errors import ManifestError
 from govor.language import tr
-from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
+from govor.manifest import BadLine, Utterance, nothing_usable, read_manifest, write_manifest
 
 CUTS_HELP = example(
     "Найти границы слов в записях, чтобы обучение собирало из них новые предложения (splice).",
@@ -37,7 +36,7 @@ def cuts(
     total = sum(1 for _ in read_manifest(manifest, bad))
     terminal.fail_lines(bad)
     if not total:
-        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+        raise nothing_usable(manifest)
     num_cut = 0
 
     def counted(found: Iterator[Utterance]) -> Iterator[Utterance]:

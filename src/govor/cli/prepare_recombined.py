@@ -14,7 +14,7 @@ from govor.cli.options import Quiet, example
 from govor.cli.prepare_synthetic import Exclude, Seed, Texts, check_choice, texts_of
 from govor.errors import ManifestError
 from govor.language import tr
-from govor.manifest import BadLine, Utterance, read_manifest, write_manifest
+from govor.manifest import BadLine, Utterance, nothing_usable, read_manifest, write_manifest
 
 HELP = example(
     "Собрать новые предложения из звуков записанных голосов: тексты любые, голоса настоящие.",
@@ -78,7 +78,7 @@ def recombined(
     utterances = list(read_manifest(manifest, bad))
     terminal.fail_lines(bad)
     if not utterances:
-        raise ManifestError(tr(f"{manifest}: нет годных строк", f"{manifest}: no usable lines"))
+        raise nothing_usable(manifest)
     pronunciations = read_pronunciations(read_lines(dictionary))
     if not pronunciations:
         raise ManifestError(

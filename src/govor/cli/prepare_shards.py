@@ -11,6 +11,7 @@ from govor.cli.console import ExitCode, Terminal, require
 from govor.cli.options import Quiet, example
 from govor.errors import ConfigError
 from govor.language import tr
+from govor.manifest import nothing_usable
 
 HELP = example(
     "Сложить признаки и тексты в tar-файлы, которые обучение читает потоком: корпус любого размера.",
@@ -85,8 +86,7 @@ def shards(
         )
     )
     if not written.shards:
-        names = ", ".join(map(str, manifests))
-        terminal.fail(tr(f"{names}: нет годных строк", f"{names}: no usable lines"))
+        terminal.fail(str(nothing_usable(", ".join(map(str, manifests)))))
     return ExitCode.SOME_FAILED if written.skipped or not written.shards else ExitCode.FINE
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from govor.config import FeatureConfig
 from govor.corpora.utterances import load_utterance
-from govor.errors import InputNotFoundError, ManifestError, system_reason
+from govor.errors import InputNotFoundError, ManifestError
 from govor.language import tr
-from govor.manifest import Utterance, parse_line
+from govor.manifest import Utterance, open_manifest, parse_line
 from govor.text.alphabet import Alphabet
 
 FORMAT = 1
@@ -121,16 +121,10 @@ class _BadLineError(ManifestError):
 
 
 def _line_offsets(path: Path) -> NDArray[np.int64]:
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise InputNotFoundError(
-            tr(f"нет манифеста {path}: {system_reason(error)}", f"no manifest {path}: {system_reason(error)}")
-        ) from error
     from array import array
 
     found, place = array("q"), 0
-    with stream:
+    with open_manifest(path) as stream:
         for line in stream:
             if line.strip():
                 found.append(place)
