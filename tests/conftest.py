@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from govor.recognizer import Recognizer
+    from govor.server.pool import FairPool
 
 # Their assertions are to show their values as those of the tests do.
 pytest.register_assert_rewrite("beam_truth", "kept_recordings")
@@ -18,3 +24,21 @@ os.environ["LC_ALL"] = "C.UTF-8"
 # A runner that was started in the background hands down an ignored Ctrl-C, and every command started here
 # would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    """The shipped model."""
+    from govor import load_model
+
+    return load_model()
+
+
+@pytest.fixture
+def pool() -> Iterator[FairPool]:
+    """A pool of the server with one worker."""
+    from govor.server.pool import FairPool
+
+    pool = FairPool(1)
+    yield pool
+    pool.close()

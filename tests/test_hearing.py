@@ -6,7 +6,6 @@ import jiwer
 import numpy as np
 import pytest
 
-from govor import load_model
 from govor.audio.loading import Samples, load_audio
 from govor.config import FeatureConfig
 from govor.decoding.greedy import greedy
@@ -57,11 +56,6 @@ def test_times_count_from_the_first_sample_whatever_is_left_out() -> None:
     assert heard.times[-1] == pytest.approx(3.0 + MARGIN_SECONDS, abs=0.06)
     assert len(heard.times) == len(heard.values) < len(whole.times)
     assert len(hear(samples, config, trim=False).times) == len(whole.times)
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return load_model()
 
 
 @pytest.mark.parametrize("name", ["male", "female"])

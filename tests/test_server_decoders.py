@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from govor import load_model
 from govor.decoding.beam import BeamDecoder, shipped_language_model
 from govor.errors import GovorError, ModelError
 from govor.language_model import build, write_kenlm
@@ -17,18 +15,6 @@ from govor.server.pool import FairPool
 from govor.server.settings import ServerSettings
 from govor.server.state import ServerState, Wishes
 from running_server import FEMALE, MALE
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return load_model()
-
-
-@pytest.fixture
-def pool() -> Iterator[FairPool]:
-    pool = FairPool(1)
-    yield pool
-    pool.close()
 
 
 def test_threads_that_share_the_search_give_the_texts_of_one_alone(recognizer: Recognizer) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from govor import load_model
 from govor.recognizer import Recognizer
 from govor.server.live import LATE_SECONDS, Ask, LiveSession, StreamConfig
 from govor.server.pool import FairPool
@@ -17,18 +16,6 @@ from govor.server.state import ServerState
 from govor.streaming import Final, Partial
 from occupied_pool import hold
 from running_server import MALE, pcm
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return load_model()
-
-
-@pytest.fixture
-def pool() -> Iterator[FairPool]:
-    pool = FairPool(1)
-    yield pool
-    pool.close()
 
 
 def session_events(state: ServerState, sound: bytes, *, late: bool) -> list[Any]:

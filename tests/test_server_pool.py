@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ import pytest
 from govor.errors import ServerError
 from govor.server.pool import FairPool, Kind
 from occupied_pool import hold
-
-
-@pytest.fixture
-def pool() -> Iterator[FairPool]:
-    pool = FairPool(1)
-    yield pool
-    pool.close()
 
 
 def test_a_client_with_one_step_does_not_wait_for_one_with_a_hundred(pool: FairPool) -> None:

@@ -4,13 +4,11 @@ import asyncio
 import io
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from govor import load_model
 from govor.recognizer import Recognizer
 from govor.server.app import create_app
 from govor.server.pool import FairPool
@@ -18,18 +16,6 @@ from govor.server.settings import Limits, ServerSettings
 from govor.server.state import ServerState, Wishes
 from govor.server.uploads import NamedFile, TooLongError, UploadJob
 from running_server import MALE, long_speech, pcm
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return load_model()
-
-
-@pytest.fixture
-def pool() -> Iterator[FairPool]:
-    pool = FairPool(1)
-    yield pool
-    pool.close()
 
 
 def test_an_upload_that_nobody_waits_for_any_more_is_given_up(recognizer: Recognizer, pool: FairPool) -> None:

@@ -23,7 +23,7 @@ from sound_scenes import scene, silence
 pytest.importorskip("fastapi", reason="the server needs the extra [server]")
 testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx")
 
-from govor.recognizer import Recognizer, load_model  # noqa: E402
+from govor.recognizer import Recognizer  # noqa: E402
 from govor.server.app import create_app  # noqa: E402
 from govor.server.settings import ServerSettings  # noqa: E402
 from govor.server.studio_adaptation import AdaptationJob  # noqa: E402
@@ -41,11 +41,6 @@ OTHER = scene(silence(1.2), FEMALE, silence(1.5))
 
 def pcm(samples: Any) -> bytes:
     return np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-
-
-@pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return load_model()
 
 
 @pytest.fixture
